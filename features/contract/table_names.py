@@ -14,6 +14,7 @@ _REFUSING = re.compile(
     r"拒访|勿扰|勿访|打扰|(?:拒绝|谢绝|婉拒|不再|不要|停止|禁止|不愿|不接受)(?:再)?(?:被)?(?:联系|联络|走访|上门|来访|访问|回访)"
     r"|opt.?out|do.?not.?(?:contact|call|visit|disturb)|no.?(?:contact|visits?)(?![a-z])|(?<![a-z])dnc(?![a-z])"
 )
+_WILLING = re.compile(r"(?:愿意?|同意|接受).{0,4}(?:走访|上门|入户|来访|回访)")
 _LOOSELY = re.compile(
     r"拒绝|谢绝|婉拒|黑名单|退出|退订|不愿|不上门|不接待|不接受|免访|refus|unsubscri|black.?list"
 )
@@ -40,6 +41,16 @@ def names_refusal(name: str) -> bool:
     (True, True, True, False)
     """
     return bool(_REFUSING.search(unicodedata.normalize("NFKC", name).lower()))
+
+
+def asks_who_is_willing(name: str) -> bool:
+    """Whether a column asks who is willing to be visited, so that a no refuses.
+
+    >>> asks_who_is_willing("是否愿意走访"), asks_who_is_willing("不接受上门"), asks_who_is_willing("是否拒访")
+    (True, False, False)
+    """
+    plain = unicodedata.normalize("NFKC", name)
+    return bool(_WILLING.search(plain)) and not re.search("[不拒]", plain)
 
 
 FILES: Mapping[str, tuple[str, ...]] = {

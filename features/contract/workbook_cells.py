@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -16,6 +16,8 @@ from features.contract.workbook_process import LOCKED, NO_WORKBOOK, TOO_LARGE, U
 from features.language import UserError, say
 
 _CELL = re.compile(r"[A-Z]{1,3}\d{1,7}")
+EPOCHS_APART = 1462  # days between the day numbers of 1904 and those of 1900
+FIRST_DAY = 8_538  # from 1904: numbers of five digits from 1900; smaller ones are no days
 READ: dict[str, Any] = {
     "datetime": datetime.fromisoformat,
     "date": date.fromisoformat,
@@ -27,8 +29,8 @@ READ: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class SheetCells:
-    """One sheet: its cells from A1 on, row by row (empty ones are ""), the corners of its merged ranges, and the rows
-    (from 0 on) with a cell that is struck through.
+    """One sheet: its cells from A1 on, row by row (empty ones are ""), the corners of its merged ranges, the rows (from 0
+    on) with a cell that is struck through, the rows and columns that are hidden, and whether day numbers count from 1904.
     """
 
     name: str
@@ -36,6 +38,18 @@ class SheetCells:
     rows: list[list[Any]]
     merged: list[tuple[tuple[int, int], tuple[int, int]]]
     struck: frozenset[int] = frozenset()
+    hidden_rows: frozenset[int] = frozenset()
+    hidden_columns: frozenset[int] = frozenset()
+    since_1904: bool = False
+
+
+def days_since_1900(rows: list[list[Any]], columns: Iterable[int]) -> None:
+    """Rewrite bare day numbers that count from 1904 as such that count from 1900, in columns that tell a day."""
+    for at in columns:
+        for row in rows:
+            number = row[at] if at < len(row) else ""
+            if isinstance(number, int | float) and not isinstance(number, bool) and number >= FIRST_DAY:
+                row[at] = number + EPOCHS_APART
 
 
 def read_sheets(path: Path) -> Iterator[SheetCells]:
@@ -74,7 +88,16 @@ def _sheets(lines: IO[bytes]) -> Iterator[SheetCells]:
                 return
             rows.append(json.loads(line, object_hook=_value))
         merged = [((top, left), (bottom, right)) for (top, left), (bottom, right) in sheet["merged"]]
-        yield SheetCells(sheet["name"], sheet["visible"], rows, merged, frozenset(sheet["struck"]))
+        yield SheetCells(
+            sheet["name"],
+            sheet["visible"],
+            rows,
+            merged,
+            frozenset(sheet["struck"]),
+            frozenset(sheet["hidden_rows"]),
+            frozenset(sheet["hidden_columns"]),
+            sheet["since_1904"],
+        )
 
 
 def _value(tagged: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ import sys
 import zipfile
 from datetime import date, datetime, time, timedelta
 from typing import Any
+from xml.etree import ElementTree
 
 NO_WORKBOOK, UNREADABLE, TOO_LARGE, LOCKED = 3, 4, 5, 6  # exit codes
 MEMORY = 2 << 30  # bytes of address space: a sheet of a million rows and ten columns takes half of it
@@ -18,11 +19,18 @@ SECONDS = 300  # of processor time
 UNPACKED = 2 << 30  # bytes that the parts of a workbook may have together
 RATIO, SMALL = 300, 64 << 20  # times that a part larger than SMALL may be its packed size
 CELLS = 20_000_000  # of one sheet, from A1 to the last row and column that hold something
+BOOK, BOOK_PARTS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"  # sheets' names, and where each stands
 HEAD = 1 << 16  # bytes of a sheet in which its dimension stands
 PIECE = 1 << 22
+WIDEST = 16_384  # columns of a sheet
 _DIMENSION = re.compile(rb"""<(?:\w+:)?dimension\s[^>]*ref=["'](?:[A-Z]+\d+:)?([A-Z]+)(\d+)["']""")
 # a formula without its result; an empty text is one
 _NO_RESULT = re.compile(rb"""<c\s(?![^>]*t="str")[^>]*><f[^>]*>[^<]*</f>(?:<v\s*/>|<v></v>)?</c>""")
+_HIDDEN = rb"""(?:\s[^>]*)?\shidden=["'](?:1|true)["']"""
+_HIDDEN_ROW = re.compile(rb"<(?:\w+:)?row(?=" + _HIDDEN + rb""")[^>]*?\sr=["'](\d+)["']""")
+_HIDDEN_COLUMNS = re.compile(rb"<(?:\w+:)?col(?=" + _HIDDEN + rb""")[^>]*>""")
+_SPAN = re.compile(rb"""\s(min|max)=["'](\d+)["']""")
+_EPOCH_1904 = re.compile(rb"""<(?:\w+:)?workbookPr\s[^>]*date1904=["'](?:1|true)["']""")
 _FILLED = re.compile(rb"""<(?:\w+:)?c\s(?:[^>]*?\s)?r=["']([A-Z]{1,3})(\d{1,7})["'](?:[^>]*[^/])?>""")
 
 
@@ -101,7 +109,8 @@ def _last_filled(head: bytes, sheet: Any) -> tuple[bytes, bytes]:
 def _print_sheets(path: str) -> int:
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
-    struck, formulas = struck_rows(path), uncomputed(path)
+    struck, formulas, hidden = struck_rows(path), uncomputed(path), hidden_parts(path)
+    since_1904 = counts_from_1904(path)
     with CalamineWorkbook.from_path(path) as workbook:
         shown = {sheet.name: sheet.visible == SheetVisibleEnum.Visible for sheet in workbook.sheets_metadata}
         for name in workbook.sheet_names:
@@ -110,7 +119,9 @@ def _print_sheets(path: str) -> int:
             if (bottom + 1) * (right + 1) > CELLS:
                 return _end(TOO_LARGE, name)
             merged = sheet.merged_cell_ranges or []
+            rows, columns = hidden.get(name, ([], []))
             about = {"visible": shown.get(name, True), "merged": merged, "struck": struck.get(name, [])}
+            about |= {"hidden_rows": rows, "hidden_columns": columns, "since_1904": since_1904}
             _print({"name": name, **about, "rows": bottom + 1})
             before = [""] * left
             for number, row in enumerate(sheet.iter_rows() if sheet.start else ()):
@@ -141,6 +152,58 @@ def struck_rows(path: str) -> dict[str, list[int]]:
         ]
         for sheet in load_workbook(path, read_only=True).worksheets
     }
+
+
+def hidden_parts(path: str) -> dict[str, tuple[list[int], list[int]]]:
+    """Find the rows and columns, from 0 on, that are hidden, as by a filter, by sheet. Only .xlsx and .xlsm tell it."""
+    if not zipfile.is_zipfile(path):
+        return {}
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for name, part in _sheet_parts(archive).items():
+            rows, columns = set(), set()
+            with archive.open(part) as sheet:
+                rest = b""
+                while piece := sheet.read(PIECE):
+                    text = rest + piece
+                    rows |= {int(row) - 1 for row in _HIDDEN_ROW.findall(text)}
+                    for column in _HIDDEN_COLUMNS.findall(text):
+                        ends = {end: int(number) for end, number in _SPAN.findall(column)}
+                        columns |= {*range(ends.get(b"min", 1) - 1, min(ends.get(b"max", 0), WIDEST))}
+                    rest = text[text.rfind(b"<") :]
+            if rows or columns:
+                found[name] = sorted(rows), sorted(columns)
+    return found
+
+
+def _sheet_parts(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Return the part of a workbook in which each sheet stands, by the sheet's name."""
+    names = {*archive.namelist()}
+    if not {BOOK, BOOK_PARTS} <= names:
+        return {}
+    targets = {
+        part.get("Id"): part.get("Target", "").removeprefix("/").removeprefix("xl/")
+        for part in ElementTree.fromstring(archive.read(BOOK_PARTS))
+    }
+    sheets = ElementTree.fromstring(archive.read(BOOK)).iterfind(".//{*}sheets/{*}sheet")
+    parts = {
+        sheet.get("name", ""): targets.get(
+            next((sheet.get(key) for key in sheet.attrib if key.endswith("}id")), "")
+        )
+        for sheet in sheets
+    }
+    return {name: f"xl/{part}" for name, part in parts.items() if f"xl/{part}" in names}
+
+
+def counts_from_1904(path: str) -> bool:
+    """Whether day numbers of a workbook count from 1904, as old Excel for Mac did it, and not from 1900."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        if BOOK not in archive.namelist():
+            return False
+        with archive.open(BOOK) as book:
+            return bool(_EPOCH_1904.search(book.read(HEAD)))
 
 
 def uncomputed(path: str) -> dict[tuple[str, int], dict[int, str]]:

@@ -11,10 +11,12 @@ from features.contract.tables import TABLES
 from features.exports.comparison import COMPARED, FEWEST_GONE, GONE_SHARE, Handed
 from features.findings import EXAMPLES, Finding, Weight
 from features.language import say
+from features.point_in_time.schema import PERSONAL
 from features.store.database import attribute_columns
 from features.store.sql import held, name, one_value
 
 BELONGING = ("requests", "residents", "outreach")  # tables whose rows are somebody's
+ALL_CHANGED = 3  # columns of a household without address or telephone, from which on it seems another
 FEWEST_ANEW, SHARE_ANEW = 2, 0.5  # of the households that are new and of those that are gone
 
 
@@ -34,6 +36,7 @@ def changed_identities(connection: duckdb.DuckDBPyConnection, tables: Mapping[st
     alarms, findings = [], []
     if "households" in tables:
         alarms += _numbered_anew(connection, tables["households"])
+        alarms += _swapped(connection, tables["households"])
     for table in (table for table in BELONGING if table in tables):
         finding = _other_households(connection, table, tables[table])
         if finding and finding.weight == Weight.PROTECT:
@@ -85,16 +88,23 @@ def _numbered_anew(connection: duckdb.DuckDBPyConnection, given: Handed) -> list
             FROM {given.rows} ANTI JOIN {held("households")} USING (household_id)),
         gone AS (
             SELECT *, row_number() OVER (PARTITION BY {alike} ORDER BY household_id) AS nth
-            FROM (SELECT * FROM {held("households")} WHERE valid_until IS NULL)
+            FROM (
+                SELECT *, count(*) OVER (PARTITION BY {alike}) = 1 AS alone FROM {held("households")}
+                WHERE valid_until IS NULL)
             ANTI JOIN {given.rows} USING (household_id))
         SELECT fresh.household_id AS new, gone.household_id AS old, (SELECT count(*) FROM fresh) AS fresh,
-            (SELECT count(*) FROM gone) AS gone
+            (SELECT count(*) FROM gone) AS gone, gone.alone
         FROM fresh JOIN gone ON {equal} AND fresh.nth = gone.nth""")
-    count, most, old, new = connection.execute("""
-        SELECT count(*), coalesce(any_value(greatest(fresh, gone)), 0), min(old), min_by(new, old)
+    count, most, alone, every, old, new = connection.execute(f"""
+        SELECT count(*), coalesce(any_value(greatest(fresh, gone)), 0), count(*) FILTER (alone),
+            (SELECT count(DISTINCT household_id) FROM {held("households")} WHERE valid_until IS NULL),
+            min(old), min_by(new, old)
         FROM numbered_anew""").fetchall()[0]
     connection.execute("DROP TABLE numbered_anew")
     if count < FEWEST_ANEW or count < SHARE_ANEW * most:
+        return []
+    # a few equal some that are gone by chance, where many households are alike
+    if count < min(FEWEST_GONE, SHARE_ANEW * every) and alone < FEWEST_ANEW:
         return []
     return [
         say(
@@ -102,6 +112,47 @@ def _numbered_anew(connection: duckdb.DuckDBPyConnection, given: Handed) -> list
             "以前的诉求和谢绝不会跟过去；请用原来的户号",
             f"households: {count} ids are new, and all else is as of {count} that are gone ({old} → {new}): they seem"
             " numbered anew; requests and refusals from before do not follow; use the ids as before",
+        )
+    ]
+
+
+def _swapped(connection: duckdb.DuckDBPyConnection, given: Handed) -> list[str]:
+    """A line where households have the address, telephone or name that others had, and those have others' again.
+
+    Without such columns all of a household's columns count, and three of them must have changed.
+    """
+    there = {column.lower() for column in attribute_columns(connection, "households")}
+    attributes = [column for column in given.columns if column.lower() in there]
+    personal = [column for column in attributes if PERSONAL.search(column.lower())]
+    columns = [*map(name, personal or ("grid_id", "microgrid_id", *attributes))]
+    changed = " + ".join(f"(new.{column} IS DISTINCT FROM own.{column})::INTEGER" for column in columns)
+
+    def newest(rows: str) -> str:
+        return (
+            f"SELECT *, row({', '.join(columns)}) AS marks FROM {rows} WHERE valid_from IS NOT NULL"
+            f" AND coalesce({', '.join(f'{column}::VARCHAR' for column in columns)}) IS NOT NULL"
+            " QUALIFY row_number() OVER (PARTITION BY household_id ORDER BY valid_from DESC) = 1"
+        )
+
+    pairs = connection.execute(f"""
+        WITH new AS (SELECT * FROM ({newest(given.rows)}) QUALIFY count(*) OVER (PARTITION BY marks) = 1),
+        own AS ({newest(f"(SELECT * FROM {held('households')} WHERE valid_until IS NULL)")}),
+        other AS (SELECT * FROM own QUALIFY count(*) OVER (PARTITION BY marks) = 1),
+        taken AS (
+            SELECT new.household_id AS household, other.household_id AS before FROM new
+            JOIN own ON own.household_id = new.household_id JOIN other ON other.marks = new.marks
+            WHERE other.household_id <> new.household_id AND {changed} >= {1 if personal else ALL_CHANGED})
+        SELECT household, before FROM taken WHERE before IN (SELECT household FROM taken) ORDER BY 1""").fetchall()
+    if len(pairs) < FEWEST_ANEW:
+        return []
+    household, before = pairs[0]
+    return [
+        say(
+            f"households：{len(pairs)} 户的住址、电话等现在是另一户原来的（{household} 现在是 {before} 原来的），像是"
+            "户号对调或错位了：诉求、走访和谢绝还跟着原来的户号；请用原来的户号",
+            f"households: {len(pairs)} have the address, telephone or the like of another before ({household} those of"
+            f" {before}): their ids seem exchanged or shifted; requests, visits and refusals stay with the ids; use the"
+            " ids as before",
         )
     ]
 

@@ -115,6 +115,9 @@ def _column_rules(contract: Table, column: str, table: str, damaged: str | None,
             f"{column} has lost digits (export it as text)",
         )
         rules.append(Rule(damaged, words, written, column, empties))
+    if column.endswith("_id"):
+        words = say(f"{column} 是 TRUE/FALSE，不是编号", f"{column} is TRUE or FALSE, no id")
+        rules.append(Rule(f"lower({written}) IN ('true', 'false')", words, written, column, empties))
     if kind.kind != "text":
         settled = f" AND {written} <> {text(SETTLED)}" if column == "resolved_at" else ""
         unreadable = f"{written} IS NOT NULL AND {value} IS NULL{settled}"

@@ -14,9 +14,9 @@ import duckdb
 
 from features.atomic import scratch_directory, write_atomically
 from features.contract.tables import TABLES
-from features.ingest.quarantine import FOLDER
 from features.store.database import STORE, begin, open_store, read_store
 from features.store.partitions import forget, root_of
+from features.store.quarantine import FOLDER
 from features.store.register_changes import TABLE, read_changes, same_as
 from features.store.sql import WHOLE_NUMBER, name, text
 from features.store.tombstones import TOMBSTONES, leave_tombstone, read_tombstones, recognises

@@ -1,4 +1,4 @@
-"""Find the tables in a directory, and read their rows as texts with the line from which each came."""
+"""Read a table's rows as texts with the line from which each came."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,20 +12,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.alphabet import column_shown, hidden_places, lost_places, shown
-from features.contract.settings_file import SETTINGS_FILE
 from features.contract.table_names import (
     REFUSALS,
     contract_names,
-    names_refusal,
-    table_named,
-    table_of,
 )
 from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, BadRow, TextRows, read_csv
 from features.ingest.refusals import save_refusals
 from features.ingest.second_tables import refuse_second_tables
-from features.ingest.workbook import SHEET_SHIFT, first_words, read_workbook
+from features.ingest.workbook import SHEET_SHIFT, read_workbook
 from features.language import UserError, say
 
 RESERVED = ("known_from", "superseded_at")  # columns that the store adds
@@ -33,15 +29,7 @@ PANDAS_INDEX = "__index_level_"  # columns that pandas writes beside a table's o
 OTHER_DELIMITERS = (";", "\t", "，", "；", "|")
 SHEETS = b"row:sheets"  # metadata of a table made of ledgers: a line for each sheet, to which ``LINE`` points
 MOST_CELLS = 200_000_000  # of a Parquet file, which may be packed to nothing
-LARGEST_LOOKED_INTO = 50_000_000  # bytes of a file that is called like no table
 SHOWN = 8  # names of a header in a message
-# in which a table may come that is not read
-OTHER_FORMATS = frozenset(
-    """
-    .tsv .txt .xls .xlsm .xlsb .ods .et .numbers .json .jsonl .gz .zip .7z .rar .dbf .mdb .accdb .feather
-    .bak .old
-    """.split()
-)
 
 
 @dataclass(frozen=True)
@@ -64,83 +52,6 @@ def place_of(file: TableFile, number: int) -> tuple[str, int]:
     """Return where a row stands: its sheet in brackets ("" where there is only one), and its line."""
     sheet = f"[{file.sheets[number >> SHEET_SHIFT]}]" if len(file.sheets) > 1 else ""
     return sheet, number & ((1 << SHEET_SHIFT) - 1)
-
-
-def find_tables(directory: Path) -> tuple[dict[str, Path], list[str]]:
-    """Return the file of each table in the contract's order, and the names of files that nothing reads.
-
-    Raises UserError when there is no such directory, it has two files for one table, or a file that looks like a table
-    and cannot be read as one: its content, perhaps a refusal, must not be passed over.
-    """
-    if not directory.is_dir():
-        raise UserError(f"{directory}：没有这个目录", f"{directory}: no such directory")
-    tables: dict[str, Path] = {}
-    unread = []
-    for path in sorted(directory.iterdir()):
-        table = table_of(path.stem) or ""
-        if path.name == SETTINGS_FILE or path.name.startswith((".", "~$")):
-            continue
-        if path.is_dir() or table not in TABLES or path.suffix.lower() not in READERS:
-            _refuse_lookalike(path)
-            unread += _unread_name(path)
-        elif table in tables:
-            raise UserError(
-                f"{directory}：{tables[table].name} 和 {path.name} 是同一张表，请只留一个",
-                f"{directory}: {tables[table].name} and {path.name} are the same table; keep one of them",
-            )
-        else:
-            tables[table] = path
-    return {table: tables[table] for table in TABLES if table in tables}, unread
-
-
-def _unread_name(path: Path) -> list[str]:
-    """The name of a file that nothing reads, or of a directory with files that might be tables; no other directory's."""
-    if not path.is_dir():
-        return [path.name]
-    tables = [inside for inside in path.iterdir() if inside.suffix.lower() in READERS]
-    return (
-        [f"{path.name}/"] if any(table_named(table.stem) or table_of(table.stem) for table in tables) else []
-    )
-
-
-def _refuse_lookalike(path: Path) -> None:
-    """Raise UserError for a file that is called nearly like a table (``opt_outs (1).csv``, ``households.xls``).
-
-    A file of any kind and a directory that may hold refusals are not passed over, nor is a table that has their columns.
-    """
-    suffix = path.suffix.lower()
-    table = table_named(path.stem) if suffix else path.name.lower() if path.name.lower() in TABLES else None
-    if path.is_dir() or (suffix not in READERS and suffix not in OTHER_FORMATS):
-        table = REFUSALS if names_refusal(path.stem) else None if suffix else table
-    elif table is None and suffix in READERS:
-        table = REFUSALS if _holds_refusals(path) else None
-    if table is None:
-        return
-    if suffix not in READERS and path.stem.lower() == table:
-        raise UserError(
-            f"{path}：这种文件读不了，请另存为 .xlsx 或 .csv",
-            f"{path}: such a file cannot be read; save it as .xlsx or .csv",
-        )
-    raise UserError(
-        f"{path}：像是 {table} 表，但没有读；请改名为 {table}.csv（或 .xlsx、.parquet），不要的请移走",
-        f"{path}: looks like the table {table} and is not read; call it {table}.csv (or .xlsx, .parquet), or move"
-        " it away",
-    )
-
-
-def _holds_refusals(path: Path) -> bool:
-    """Whether a file that is called like no table has the columns of refusals, or a heading that speaks of them."""
-    if not path.is_file() or path.stat().st_size > LARGEST_LOOKED_INTO:
-        return False
-    suffix = path.suffix.lower()
-    try:
-        if suffix == ".xlsx":
-            heads = first_words(path)
-        else:
-            heads = {name.strip().lower() for name in READERS[suffix](path, REFUSALS).names}
-    except UserError:
-        return False
-    return {"household_id", "from"} <= heads or any(map(names_refusal, heads))
 
 
 def read_table(table: str, path: Path) -> TableFile:

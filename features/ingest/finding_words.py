@@ -10,9 +10,10 @@ from features.exports.request_numbers import Matched
 from features.findings import Finding, Weight
 from features.ingest.checks import no_household, no_record
 from features.ingest.files import TableFile
-from features.ingest.quarantine import Quarantined
+from features.ingest.refusals import no_refusal
 from features.language import say
 from features.store.database import COVERED
+from features.store.quarantine import Quarantined
 
 SHOWN = 3  # values or lines that a finding shows
 LEAVING = ("households", "residents")  # tables of those who can move away or die
@@ -150,7 +151,7 @@ def late_finding(late: Mapping[str, int], covered: str) -> Finding:
 def unread_refusals(file: TableFile, refusals: list[tuple[str, Quarantined]]) -> list[str]:
     """A line on refusals of which not even the household can be told, and one on each sheet that was not read."""
     lines = [finding.line() for finding in file.findings if finding.weight == Weight.PROTECT]
-    rows = [row for problem, row in refusals if problem not in (no_household(), no_record())]
+    rows = [row for problem, row in refusals if problem not in (no_household(), no_record(), no_refusal())]
     if rows:
         places = say("、", ", ").join(f"{row.line}" for row in rows[:SHOWN])
         more = "…" if len(rows) > SHOWN else ""

@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ import pyarrow as pa
 
 from features.atomic import scratch_directory, write_atomically
 from features.contract.community import Community
-from features.contract.keywords import match_texts
 from features.contract.settings_file import SETTINGS_FILE, Taken, take_settings
-from features.contract.table_names import FILES, REFUSALS
+from features.contract.table_names import REFUSALS
 from features.contract.tables import TABLES
 from features.exports.ages import births_from_ages
 from features.exports.causes import causes
@@ -28,8 +26,9 @@ from features.exports.request_numbers import ALIKE, match_requests, match_rows
 from features.findings import Finding, Weight
 from features.ingest.checks import no_household
 from features.ingest.csv_reader import LINE
+from features.ingest.directory import Found, find_tables, read_answers, require_tables
 from features.ingest.erasure import drop_erased
-from features.ingest.files import TableFile, find_tables, place_of, read_table, with_need_ids
+from features.ingest.files import TableFile, place_of, read_table, with_need_ids
 from features.ingest.finding_words import (
     LEAVING,
     SHOWN,
@@ -50,10 +49,15 @@ from features.ingest.identifiers import (
     unify_areas,
 )
 from features.ingest.ingest_report import PAGE, IngestReport, TableCounts, report_page
-from features.ingest.quarantine import Quarantined, write_quarantine
 from features.ingest.refusals import match_refusals, register_refusals
 from features.ingest.staging import LINE_NUMBER, PROBLEM, good_rows, set_aside, stage, staged, staged_rows
-from features.ingest.untold_attributes import attribute_findings, exclusion_findings, who_findings
+from features.ingest.untold_attributes import (
+    attribute_findings,
+    exclusion_findings,
+    unknown_programmes,
+    unmatched_texts,
+    who_findings,
+)
 from features.language import UserError, say, set_language
 from features.store.database import Since, add_tables, begin, has_tables, open_in_memory, open_store, upsert
 from features.store.export_history import (
@@ -66,6 +70,7 @@ from features.store.export_history import (
     reach,
     strays,
 )
+from features.store.quarantine import Quarantined, write_quarantine
 from features.store.sql import add_macros, one_value, text
 
 
@@ -93,7 +98,7 @@ def ingest(
 
     Raises UserError when the directory as a whole cannot be used; nothing is stored then.
     """
-    report, paths, settings = _open(directory, workspace, everything and require)
+    report, found, settings = _open(directory, workspace, everything and require)
     report.unread_refusals += unread
     try:
         workspace.mkdir(parents=True, exist_ok=True)
@@ -104,7 +109,7 @@ def ingest(
         ) from error
     with open_store(workspace) as connection:
         run = _Ingest(connection, workspace, settings.community, report, tell)
-        _load(run, paths, everything)
+        _load(run, found, everything)
         if not accept and (report.alarms or report.unread_refusals):
             raise UserError(refused_line(report.alarms, report.unread_refusals))
         report.quarantine = write_quarantine(run.quarantined, workspace)
@@ -136,11 +141,11 @@ def check(
 
     ``tell``: called with a line whenever something that may take long begins. ``require``: as in ``ingest``.
     """
-    report, paths, settings = _open(directory, workspace, require)
+    report, found, settings = _open(directory, workspace, require)
     with tempfile.TemporaryDirectory() as place, open_in_memory(workspace, Path(place)) as connection:
         if has_tables(connection):
             add_tables(connection)
-        _load(_Ingest(connection, workspace, settings.community, report, tell), paths, everything=True)
+        _load(_Ingest(connection, workspace, settings.community, report, tell), found, everything=True)
     return report
 
 
@@ -161,22 +166,23 @@ class _Ingest:
         return self.community.community.timezone
 
 
-def _open(directory: Path, workspace: Path, require: bool) -> tuple[IngestReport, dict[str, Path], Taken]:
+def _open(directory: Path, workspace: Path, require: bool) -> tuple[IngestReport, Found, Taken]:
     """Find the tables and the settings of a directory. Raises UserError where it cannot be used."""
     report = IngestReport()
     with report.stage("read"):
-        paths, report.unread_files = find_tables(directory)
+        found = find_tables(directory)
+        report.unread_files, report.unread_refusals = found.unread, [*found.unreadable]
         if require:
-            _require_tables(directory, paths)
+            require_tables(directory, found.tables)
         settings = take_settings(directory, workspace)
         set_language(settings.community.community.language)
     report.unread_keys, report.settings_changes = settings.unread, settings.changes
-    return report, paths, settings
+    return report, found, settings
 
 
-def _load(run: _Ingest, paths: dict[str, Path], everything: bool) -> None:
+def _load(run: _Ingest, found: Found, everything: bool) -> None:
     """Read, check and store every table in a transaction that stays open."""
-    files = _stage(run, paths)
+    files = _stage(run, found)
     with run.report.stage("store"):
         run.tell(say("入库", "storing"))
         begin(run.connection)
@@ -185,22 +191,16 @@ def _load(run: _Ingest, paths: dict[str, Path], everything: bool) -> None:
         run.report.findings += exclusion_findings(run.connection, run.community)
 
 
-def _require_tables(directory: Path, paths: dict[str, Path]) -> None:
-    for table, contract in TABLES.items():
-        if contract.required and table not in paths:
-            raise UserError(
-                f"{directory}：缺少 {table}（{FILES[table][0]}表，{FILES[table][0]}.xlsx 或 {table}.csv）",
-                f"{directory}: {table} is missing (.csv, .parquet or .xlsx)",
-            )
-
-
-def _stage(run: _Ingest, paths: dict[str, Path]) -> dict[str, TableFile]:
+def _stage(run: _Ingest, found: Found) -> dict[str, TableFile]:
     """Read and check one file after the other, so that no more than one is in memory."""
     connection, report, needs = run.connection, run.report, run.community.needs
     add_macros(connection, run.zone)
     files: dict[str, TableFile] = {}
     connection.execute("CREATE TEMP TABLE known_households (household_id VARCHAR)")
-    connection.execute('CREATE TEMP TABLE refusing (household_id VARCHAR, "from" VARCHAR)')
+    connection.execute('CREATE TEMP TABLE refusing (household_id VARCHAR, "from" VARCHAR, "until" VARCHAR)')
+    with report.stage("read"):
+        for path in found.refusals:
+            _take_answers(run, path)
     connection.execute("CREATE TEMP TABLE area_names (column_name VARCHAR, normal VARCHAR, area VARCHAR)")
     if has_tables(connection):
         connection.execute("INSERT INTO known_households SELECT DISTINCT household_id FROM households")
@@ -209,7 +209,7 @@ def _stage(run: _Ingest, paths: dict[str, Path]) -> dict[str, TableFile]:
     need_ids |= {need.id: need.id for need in needs}
     for table in TABLES:
         with report.stage("read"):
-            file = _read(run, table, paths.get(table))
+            file = _read(run, table, found.tables.get(table))
         if file is None:
             continue
         file = with_need_ids(file, need_ids)
@@ -229,21 +229,35 @@ def _read(run: _Ingest, table: str, path: Path | None) -> TableFile | None:
     if path is not None:
         run.tell(say(f"读取 {path.name}", f"reading {path.name}"))
         file = read_table(table, path)
-        content = f"{run.report.content} {file.digest}"
-        run.report.content = blake2b(content.encode(), digest_size=16).hexdigest()
+        run.report.add_content(file.digest)
     if table != REFUSALS:
         return file
     refusing = run.connection.sql(
-        f'SELECT household_id, "from", -row_number() OVER () AS {LINE_NUMBER} FROM (SELECT DISTINCT * FROM refusing)'
+        f'SELECT household_id, "from", "until", -row_number() OVER () AS {LINE_NUMBER}'
+        " FROM (SELECT DISTINCT * FROM refusing)"
     ).to_arrow_table()
     if not len(refusing):
         return file
+    columns = ["household_id", "from"]
+    # a column of empty ends would take back ends that are held
+    if refusing["until"].null_count < len(refusing):
+        columns.append("until")
+    refusing = refusing.select([*columns, LINE])
     if file is None:
-        return TableFile(
-            table, Path(say("登记表", "register")), ["household_id", "from"], [], [], refusing, []
-        )
+        return TableFile(table, Path(say("登记表", "register")), columns, [], [], refusing, [])
     rows = pa.concat_tables([file.rows, refusing], promote_options="default")
-    return replace(file, rows=rows.select([*(name for name in rows.column_names if name != LINE), LINE]))
+    rows = rows.select([*(name for name in rows.column_names if name != LINE), LINE])
+    return replace(file, rows=rows, columns=list(dict.fromkeys([*file.columns, *columns])))
+
+
+def _take_answers(run: _Ingest, path: Path) -> None:
+    """Add the households that a file of another name says to refuse visits to the table ``refusing``."""
+    answers = read_answers(path)
+    run.report.add_content(answers.digest)
+    if answers.rows:
+        run.connection.executemany("INSERT INTO refusing VALUES (?, ?, ?)", answers.rows)
+    run.report.findings += answers.findings
+    run.report.unread_refusals += answers.unread
 
 
 def _check(run: _Ingest, file: TableFile) -> TableFile:
@@ -265,9 +279,9 @@ def _check(run: _Ingest, file: TableFile) -> TableFile:
         more, repeated, matched = match_refusals(connection, staged(table), PROBLEM, file.rows)
         report.findings += matched
     elif table == "requests" and "text" in file.columns:
-        report.unmatched_texts = _unmatched_texts(connection, file, community)
+        report.unmatched_texts = unmatched_texts(connection, file, community)
     elif table == "programme_history":
-        report.unknown_programmes = _unknown_programmes(connection, community)
+        report.unknown_programmes = unknown_programmes(connection, community)
     if table != "households" and table != REFUSALS and "household_id" in file.columns:
         unknown = f"{PROBLEM} = {text(no_household())}"
         report.findings += nearly_known(connection, file.path.name, staged(table), unknown)
@@ -305,20 +319,6 @@ def _derive(run: _Ingest, file: TableFile) -> TableFile:
         report.findings += aged_findings(aged) if aged else []
         added += ["birth_year"] if aged else []
     return replace(file, columns=list(dict.fromkeys([*file.columns, *added])))
-
-
-def _unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, community: Community) -> int:
-    only_text = "AND need IS NULL" if "need" in file.columns else ""
-    texts = f"(SELECT text FROM {good_rows('requests')} WHERE text IS NOT NULL {only_text})"
-    match_texts(connection, community, f"SELECT DISTINCT text FROM {texts}")
-    return one_value(connection, f"SELECT count(*) FROM {texts} ANTI JOIN text_needs USING (text)")
-
-
-def _unknown_programmes(connection: duckdb.DuckDBPyConnection, community: Community) -> list[str]:
-    """List programmes that the settings do not have; ended ones are rightly gone, so their rows stay in use."""
-    ids = f"SELECT DISTINCT programme_id FROM {good_rows('programme_history')} ORDER BY programme_id"
-    known = {programme.id for programme in community.programmes}
-    return [programme for (programme,) in connection.execute(ids).fetchall() if programme not in known]
 
 
 def _compare(run: _Ingest, files: Mapping[str, TableFile], export: Reach, older: bool) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from html import escape
 from pathlib import Path
 
@@ -71,6 +72,10 @@ class IngestReport:
     quarantine: Path | None = None
     page: Path | None = None  # where all of it stands
     seconds: dict[str, float] = field(default_factory=dict)  # stage → seconds
+
+    def add_content(self, digest: str) -> None:
+        """Take in the digest of a file that was read."""
+        self.content = blake2b(f"{self.content} {digest}".encode(), digest_size=16).hexdigest()
 
     @contextmanager
     def stage(self, stage: str) -> Iterator[None]:

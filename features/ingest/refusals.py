@@ -12,12 +12,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from features.contract.spoken_values import FALSE, NOTHING, UNKNOWN, plain
-from features.contract.table_names import REFUSALS, names_refusal
+from features.contract.spoken_values import FALSE, NOTHING, TRUE, UNKNOWN, plain
+from features.contract.table_names import REFUSALS, asks_who_is_willing, contract_names, names_refusal
 from features.findings import EXAMPLES, Finding, Weight, line_words
-from features.ingest.csv_reader import LINE, BadRow
+from features.ingest.csv_reader import LINE, BadRow, TextRows
 from features.ingest.identifiers import households_by_form, loose
 from features.language import say
+from features.store.quarantine import Quarantined
 from features.store.sql import name, text
 
 PLACE, _LINE = "household_id", name(LINE)
@@ -25,6 +26,7 @@ VISITS_WELCOME = (
     FALSE | NOTHING | UNKNOWN | {"正常", "同意", "接受", "愿意", "可以", "配合", "未", "0", "0.0"}
 )
 NOES = (FALSE - NOTHING) | {"0", "0.0"}
+LINES = (1 << 32) - 1  # of a row's number: its line within its sheet
 ONES = ("1", "1.0")
 REGISTERS = ("households", "residents")  # whose columns may say that visits are refused
 PERSONAL = (  # columns that point at a household, the surest first
@@ -52,7 +54,8 @@ def save_refusals(
     if "from" not in columns:
         columns = [*columns, "from"]
         rows = rows.add_column(0, "from", pa.nulls(len(rows), pa.string()))
-    saved, lost = [], []
+    rows, welcome = _set_welcome_aside(names, rows)
+    saved, lost = [], welcome
     place = names.index(PLACE)
     for row in bad:
         fields = next(csv.reader(io.StringIO(row.content.replace('"', ""))), [])
@@ -73,33 +76,121 @@ def save_refusals(
     return columns, rows, lost, findings
 
 
+def no_refusal() -> str:
+    """Return the problem of a row of refusals that says in a column of its own that nothing is refused."""
+    return say("写明不拒访，不是谢绝", "says that visits are not refused")
+
+
+def _set_welcome_aside(names: list[str], rows: pa.Table) -> tuple[pa.Table, list[BadRow]]:
+    """Set the rows aside that a column of plain answers (是否拒访) tells not to be refusals."""
+    welcome: set[int] = set()
+    for column in dict.fromkeys(filter(names_refusal, names)):
+        values = [value.strip() if value else "" for value in rows[column].to_pylist()]
+        if {plain(value) for value in values if value} <= NOES | TRUE | {*ONES}:
+            welcome |= {place for place, value in enumerate(values) if plain(value) in NOES}
+    aside = [rows.slice(place, 1).to_pylist()[0] for place in sorted(welcome)]
+    bad = [BadRow(row.pop(LINE), no_refusal(), Quarantined.content(row)) for row in aside]
+    return rows.filter(pa.array([place not in welcome for place in range(len(rows))], type=pa.bool_())), bad
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Who refuses visits by a file's columns that answer it: rows of household_id, from and until; what is to be said."""
+
+    rows: list[tuple[str, str | None, str | None]]
+    findings: list[Finding]
+    unread: list[str]  # a line on refusals of which nobody can tell whose they are
+    digest: str  # of the file's content
+
+
+def answer_columns(names: Sequence[str]) -> list[str]:
+    """Return the columns that answer who refuses visits; none where no column names the household."""
+    there = {*contract_names(REFUSALS, names).values(), *(name.strip().lower() for name in names)}
+    return [name for name in names if tells_refusal(name)] if PLACE in there else []
+
+
+def tells_refusal(column: str) -> bool:
+    """Whether a column answers who refuses visits, or who is willing to be visited."""
+    return names_refusal(column) or asks_who_is_willing(column)
+
+
+def refuses(column: str, value: str) -> bool:
+    """Whether a cell of a column that ``tells_refusal`` refuses: all but a plain no, or a no to being visited.
+
+    >>> [refuses(*cell) for cell in (("是否拒访", "是"), ("是否拒访", "否"), ("是否愿意走访", "是"), ("愿意走访", "不"))]
+    [True, False, False, True]
+    """
+    word = plain(value)
+    if names_refusal(column):
+        return word not in VISITS_WELCOME
+    return word in NOES or (word not in NOTHING | UNKNOWN and bool(re.search("[不拒没]", word)))
+
+
+def refusing_answers(path: Path, read: TextRows, digest: str) -> Answers:
+    """Take the rows of a file of which a column that ``tells_refusal`` refuses."""
+    aliases = contract_names(REFUSALS, read.names)
+    names = [aliases.get(name, name.strip().lower()) for name in read.names]
+    place = {name: read.rows.column(at).to_pylist() for at, name in reversed([*enumerate(names)])}
+    answers = answer_columns(read.names)
+    columns = {name: read.rows.column(read.names.index(name)).to_pylist() for name in answers}
+    refusing, unread = [], [row.line for row in read.bad]
+    for at, line in enumerate(read.rows[LINE].to_pylist()):
+        if not any(refuses(name, cells[at]) for name, cells in columns.items() if cells[at]):
+            continue
+        household = (place[PLACE][at] or "").strip()
+        if household:
+            since, until = (place[end][at] if end in place else None for end in ("from", "until"))
+            refusing.append((household, since, until))
+        else:
+            unread.append(line & LINES)
+    words = say(f"按 {'、'.join(answers)} 读了谢绝走访", f"refusals were read by {', '.join(answers)}")
+    todo = say("不对的请改这几列", "correct these columns where that is wrong")
+    lines = [
+        say(
+            f"{path.name}：{line_words(sorted(unread))}的谢绝看不出是哪一户，请补上户号",
+            f"{path.name}: nobody can tell whose the refusals of {line_words(sorted(unread))} are; give the household",
+        )
+    ]
+    finding = Finding(Weight.LOOK, path.name, words, todo, len(refusing))
+    return Answers(refusing, [*read.findings, finding], lines if unread else [], digest)
+
+
+def tells_moves(read: TextRows) -> bool:
+    """Whether columns from and to tell a place each, as of who moved, and no time."""
+    names = [name.strip().lower() for name in read.names]
+    if not {"from", "to"} <= {*names}:
+        return False
+    cells = {(cell or "").strip() for cell in read.rows.column(names.index("from")).to_pylist()}
+    return bool(cells) and not any(not cell or re.search(r"\d{4}|[年月日]|\d[-/.]\d", cell) for cell in cells)
+
+
 def register_refusals(
     connection: duckdb.DuckDBPyConnection, table: str, rows: str, attributes: Sequence[str]
 ) -> list[Finding]:
-    """Add the households of a register's columns such as 是否拒访 to the table ``refusing`` (household_id, "from").
+    """Add the households of a register's columns such as 是否拒访 to the table ``refusing``.
 
     Every value but a plain no refuses.
 
-    connection: with the table ``refusing``.
+    connection: with the table ``refusing`` (household_id, "from", "until").
     table: households or residents.
     rows: SQL of its rows that can be used.
     attributes: its columns beyond the contract's.
     """
     findings = []
-    for column in filter(names_refusal, attributes):
+    for column in filter(tells_refusal, attributes):
         counted = connection.execute(
             f"SELECT {name(column)}, count(*) FROM {rows} WHERE {name(column)} IS NOT NULL GROUP BY ALL ORDER BY 2 DESC"
         ).fetchall()
-        refusing = {value: count for value, count in counted if plain(value) not in VISITS_WELCOME}
+        refusing = {value: count for value, count in counted if refuses(column, value)}
         if not refusing:
             continue
         connection.execute(
-            f"INSERT INTO refusing SELECT household_id, valid_from::VARCHAR FROM {rows}"
+            f"INSERT INTO refusing SELECT household_id, valid_from::VARCHAR, NULL FROM {rows}"
             f" WHERE {name(column)} IN ({', '.join(map(text, refusing))})"
         )
         if not _is_answer(counted):  # a list of households may stand beside the register
             connection.execute(
-                f"INSERT INTO refusing SELECT DISTINCT {name(column)}, NULL FROM {rows}"
+                f"INSERT INTO refusing SELECT DISTINCT {name(column)}, NULL, NULL FROM {rows}"
                 f" WHERE {name(column)} IN (SELECT household_id FROM {rows} UNION FROM known_households)"
             )
         words = say(f"{column} 写明谢绝走访，按谢绝处理", f"{column} says that visits are refused: they are")

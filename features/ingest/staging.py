@@ -19,9 +19,9 @@ from features.ingest.checks import EARLIEST, ENDS, SETTLED, Rule, cell_rules, ra
 from features.ingest.csv_reader import LINE
 from features.ingest.files import TableFile, place_of
 from features.ingest.identifiers import damaged_ids
-from features.ingest.quarantine import Quarantined
 from features.ingest.translated_cells import NOT_READ, translated
 from features.language import say
+from features.store.quarantine import Quarantined
 from features.store.sql import READ, name, one_value, text
 
 ABSENT = (

@@ -1,5 +1,5 @@
 """Find attributes that do not answer a ``who``: for which needs and groups, by which column and values; and columns in
-which many cells are no birth or number as the others are.
+which many cells are no birth or number as the others are; texts and programmes that the settings do not know.
 """
 
 import ast
@@ -16,11 +16,13 @@ from features.contract import attribute_values as values
 from features.contract.attribute_values import EPOCH, Texts, read_texts
 from features.contract.community import Community, Group, Need
 from features.contract.eligibility import Who, parse
+from features.contract.keywords import match_texts
 from features.contract.spoken_values import NOTHING
 from features.contract.table_names import attribute_names
 from features.contract.tables import DEPARTED, TABLES
 from features.findings import EXAMPLES, Finding, Weight, shown_cells
 from features.ingest.files import TableFile
+from features.ingest.staging import good_rows
 from features.language import UserError, say
 from features.point_in_time.ages import of_residents
 from features.point_in_time.schema import ALIKE, BIRTH, PERSONAL, age_name
@@ -279,3 +281,18 @@ def _finding(file: TableFile, attribute: str, texts: np.ndarray, counts: np.ndar
     todo = say("请统一写法，或留空", "write these cells alike, or leave them empty")
     shown = tuple(str(text) for text in texts[other][:EXAMPLES])
     return Finding(Weight.LOST, file.path.name, words, todo, int(counts[other].sum()), shown)
+
+
+def unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, community: Community) -> int:
+    """Count the requests of a file that came as text and match no need's keywords."""
+    only_text = "AND need IS NULL" if "need" in file.columns else ""
+    texts = f"(SELECT text FROM {good_rows('requests')} WHERE text IS NOT NULL {only_text})"
+    match_texts(connection, community, f"SELECT DISTINCT text FROM {texts}")
+    return one_value(connection, f"SELECT count(*) FROM {texts} ANTI JOIN text_needs USING (text)")
+
+
+def unknown_programmes(connection: duckdb.DuckDBPyConnection, community: Community) -> list[str]:
+    """List programmes that the settings do not have; ended ones are rightly gone, so their rows stay in use."""
+    ids = f"SELECT DISTINCT programme_id FROM {good_rows('programme_history')} ORDER BY programme_id"
+    known = {programme.id for programme in community.programmes}
+    return [programme for (programme,) in connection.execute(ids).fetchall() if programme not in known]

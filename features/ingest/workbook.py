@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from features.contract.table_names import REFUSALS, contract_names, names_refusal, table_named
 from features.contract.tables import TABLES
-from features.contract.workbook_cells import SheetCells, read_sheets
+from features.contract.workbook_cells import SheetCells, days_since_1900, read_sheets
 from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, TextRows
 from features.language import UserError, say
@@ -19,6 +19,7 @@ from features.language import UserError, say
 HEADER_WITHIN = 10  # rows of a sheet among which its header is looked for: titles may stand above it
 HEADING = 20  # letters that a heading may have: a longer cell is a remark
 MOST_MERGED = 5_000_000  # rows under merged cells
+DAYS = ("_date", "_on", "_at", "日期", "时间")  # with which the names of columns end that tell a day
 SHEET_SHIFT = 32  # a row's number is its sheet's number, shifted by so many bits, and its line
 
 
@@ -45,6 +46,7 @@ def read_workbook(path: Path, table: str) -> TextRows:
             sheets.append(read)
             findings += read.findings + ([] if cells.visible else [_hidden(path, cells.name)])
             findings += [_struck(path, cells)] if cells.struck else []
+            findings += _hidden_parts(path, cells, read)
         elif read:
             findings.append(read)
         if first is None or cells.name.strip().lower() == table:
@@ -82,6 +84,36 @@ def _struck(path: Path, sheet: SheetCells) -> Finding:
     return Finding(Weight.LOOK, path.name, words, todo, len(sheet.struck))
 
 
+def _hidden_parts(path: Path, sheet: SheetCells, read: Sheet) -> list[Finding]:
+    """A finding on rows and columns that are hidden, as by a filter that was left on, and hold something."""
+    rows = [
+        row
+        for row in sorted(sheet.hidden_rows)
+        if read.first_line - 1 <= row < len(sheet.rows) and any(cell != "" for cell in sheet.rows[row])
+    ]
+    columns = [
+        name for at, name in enumerate(read.names) if name and at in sheet.hidden_columns and sheet.visible
+    ]
+    zh, en = [], []
+    if rows:
+        zh.append(f" {len(rows)} 行（第 {rows[0] + 1} 行起）")
+        en.append(f" {len(rows)} rows (from line {rows[0] + 1} on)")
+    if columns:
+        zh.append(f"列 {'、'.join(columns)}")
+        en.append(f" {', '.join(columns)}")
+    if not zh:
+        return []
+    words = say(
+        f"工作表 {sheet.name} 隐藏了{'和'.join(zh)}，也读了",
+        f"sheet {sheet.name} hides{' and'.join(en)}; they were read as well",
+    )
+    todo = say(
+        "筛选没有取消的不要紧；不要的请删除",
+        "a filter that was left on is fine; delete what should not be read",
+    )
+    return [Finding(Weight.LOOK, path.name, words, todo)]
+
+
 def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | None:
     """Read a sheet with its header; return a finding on one that is left out, None for one without content."""
     cells = sheet.rows
@@ -99,7 +131,15 @@ def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | 
     if first < len(cells) and _is_second_header(names, cells[first], needed):
         names = _two_rows(names, [_cell_text(below) or "" for below in cells[first]])
         first += 1
+    if sheet.since_1904:
+        days_since_1900(cells[first:], [at for at, name in enumerate(names) if _tells_day(name, table)])
     return Sheet(sheet.name, names, cells[first:], first + 1, findings)
+
+
+def _tells_day(name: str, table: str) -> bool:
+    """Whether a column of a table tells a day, by its kind or its name."""
+    plain, contract = name.strip().lower(), TABLES[table].columns
+    return contract[plain].kind in ("time", "day") if plain in contract else plain.endswith(DAYS)
 
 
 def _words(row: Sequence[Any], table: str) -> set[str]:

@@ -9,26 +9,31 @@ from pathlib import Path
 from typing import Any
 
 from features.alphabet import is_plain_name, shown
-from features.contract.workbook_cells import SheetCells, read_sheets
+from features.contract.workbook_cells import SheetCells, days_since_1900, read_sheets
 from features.contract.workbook_process import CELLS
 from features.ingest.csv_reader import as_utf8
 from features.language import UserError
 from features.mapping.chat import COLUMNS, messages_of
 from features.mapping.column_content import DOOR, ID_CARD, PHONE
 from features.mapping.field_names import field_named, plain_name
+from features.mapping.note_rows import FEWEST, is_note, repeats_header
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et")
 TEXTS = (".csv", ".tsv", ".txt")
 HEADER_WITHIN = 20  # rows among which a header is looked for: titles and instructions may stand above it
 HEADING = 24  # letters that a heading may have
-FEWEST = 2  # columns that a table has
 WIDEST = 16_384  # columns, of which a workbook can have as many
 FEW_ROWS = 3  # in which the cells of a sheet without a header are counted
+DAYS = (
+    "happened_at",
+    "deadline",
+    "resolved_at",
+    "birth",
+    "valid_from",
+    "valid_until",
+)  # fields that tell a day
 NO_ANSWER = ("(空)", "（空）", "(跳过)", "（跳过）", "〔空〕")
 DELIMITERS = ",\t;|，"
-_NOTE = re.compile(
-    r"^[\s(（]*(?:(?:本[日周月季年]|全[月年]|当月)?合\s*计|小\s*计|总\s*计|共\s*计|备\s*注\s*[:：]|说\s*明|注\s*[:：]|注\s*\d|填\s*表|制\s*表|审\s*[核批]|单位负责人|负责人\s*[:：]|填报|联系人\s*[:：]|统计人|报送|盖章|签字|日\s*期\s*[:：])"
-)
 
 Cell = Any  # str, float, bool, datetime, date, time, timedelta
 _HELD = {
@@ -45,7 +50,8 @@ class LedgerSheet:
 
     ``title``: the texts above the header. ``names``: the header, one name for each column, none twice, "" where there is
     none. ``rows``: the cells of each row that holds something; ``lines``: where each stands in the file, from 1 on.
-    ``notes``: which rows are notes, sums or section titles instead of records; ``struck``: which have a struck cell.
+    ``notes``: which rows are notes, sums or section titles instead of records; ``struck``: which have a struck cell;
+    ``hidden``: which are hidden, as by a filter.
     """
 
     name: str
@@ -57,6 +63,7 @@ class LedgerSheet:
     header_line: int
     visible: bool = True
     struck: frozenset[int] = frozenset()
+    hidden: frozenset[int] = frozenset()
 
 
 def read_ledger(path: Path) -> list[LedgerSheet]:
@@ -155,8 +162,9 @@ def _continued(sheet: SheetCells, before: LedgerSheet) -> LedgerSheet | None:
         return None
     head = [*before.names, *[""] * max(0, max(map(len, sheet.rows)) - len(before.names))]
     merged = [((top + 1, left), (bottom + 1, right)) for (top, left), (bottom, right) in sheet.merged]
-    struck = frozenset(row + 1 for row in sheet.struck)
-    table = sheet_table(SheetCells(sheet.name, sheet.visible, [head, *sheet.rows], merged, struck))
+    struck, hidden = (frozenset(row + 1 for row in rows) for rows in (sheet.struck, sheet.hidden_rows))
+    moved = replace(sheet, rows=[head, *sheet.rows], merged=merged, struck=struck, hidden_rows=hidden)
+    table = sheet_table(moved)
     if table is None or table.header_line != 1:
         return None
     return replace(table, lines=[line - 1 for line in table.lines])
@@ -203,7 +211,7 @@ def _block(sheet: SheetCells, block: range, number: int) -> SheetCells:
     ]
     rows = [row[block.start : block.stop] for row in sheet.rows]
     name = sheet.name if number == 1 else f"{sheet.name}·{number}"
-    return SheetCells(name, sheet.visible, rows, merged, sheet.struck)
+    return replace(sheet, name=name, rows=rows, merged=merged)
 
 
 def sheet_table(sheet: SheetCells) -> LedgerSheet | None:
@@ -221,15 +229,21 @@ def sheet_table(sheet: SheetCells) -> LedgerSheet | None:
     notes: set[Any] = set()
     for number in range(last + 1, len(cells)):
         row = cells[number]
-        if all(value == "" for value in row) or _repeats(row, names):
+        if all(value == "" for value in row) or repeats_header(row, names):
             continue
-        if _is_note(row, names):
+        if is_note(row, names):
             notes.add(len(rows))
         rows.append(row)
         lines.append(number + 1)
-    struck = frozenset(at for at, line in enumerate(lines) if line - 1 in sheet.struck)
+    if sheet.since_1904:
+        fields = {at: field_named(name) for at, name in enumerate(names) if name}
+        days_since_1900(rows, [at for at, field in fields.items() if field and field[0] in DAYS])
+    struck, hidden = (
+        frozenset(at for at, line in enumerate(lines) if line - 1 in marked)
+        for marked in (sheet.struck, sheet.hidden_rows)
+    )
     return LedgerSheet(
-        sheet.name, title, names, rows, lines, frozenset(notes), head + 1, sheet.visible, struck
+        sheet.name, title, names, rows, lines, frozenset(notes), head + 1, sheet.visible, struck, hidden
     )
 
 
@@ -372,24 +386,3 @@ def _fill_merged(sheet: SheetCells, cells: list[list[Cell]], last: int) -> None:
             for row in cells[top + 1 : bottom + 1]:
                 if left < len(row):
                     row[left] = cells[top][left]
-
-
-def _repeats(row: Sequence[Cell], names: Sequence[str]) -> bool:
-    """Whether a row is the header once more, as on every printed page."""
-    texts = [
-        (re.sub(r"\s+", "", str(value)), name) for value, name in zip(row, names, strict=False) if value != ""
-    ]
-    return len(texts) >= FEWEST and all(
-        plain_name(text) == plain_name(name.split("/")[-1]) for text, name in texts
-    )
-
-
-def _is_note(row: Sequence[Cell], names: Sequence[str]) -> bool:
-    """Whether a row is a note, a sum, a signature line or the title of a section."""
-    filled = [value for value in row if value != ""]
-    first = filled[0]
-    if isinstance(first, str) and _NOTE.match(first):
-        return True
-    named = sum(1 for name in names if name)
-    alone = len(set(map(str, filled))) == 1 and list(row).index(first) < FEWEST
-    return alone and named > FEWEST and isinstance(first, str)

@@ -27,6 +27,12 @@ def proposal_lines(proposal: Proposal, sheets: Sequence[LedgerSheet]) -> list[st
                 f"sheets {names}: {en} ({layout.shape}), header in line {used[0].header_line}, {rows} rows",
             )
         )
+        if hidden := sum(len(sheet.hidden) for sheet in used):
+            lines.append(
+                say(
+                    f"  其中 {hidden} 行是隐藏的，也读", f"  {hidden} of them are hidden and are read as well"
+                )
+            )
         lines += [_column_line(column) for column in columns]
         lines += _whole_lines(layout)
     if proposal.mapping.unread_sheets:

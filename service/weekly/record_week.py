@@ -6,8 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from features.ingest.ingest import ingest_rows
-from features.ingest.quarantine import FOLDER
 from features.language import UserError, say
+from features.store.quarantine import FOLDER
 from features.store.reader import read_records
 from service.console.stages import Stage
 from service.returns.beside_service import beside_service

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from features.atomic import forget_partials, read_json, write_atomically
 from features.contract.community import RetentionSettings
-from features.ingest.quarantine import FOLDER
 from features.language import UserError, language, say
+from features.store.quarantine import FOLDER
 from service.planning.phase_in import COLUMNS as LOTS
 from service.planning.planner import COLUMNS
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 from hostile_workbooks import far_cell, far_without_places, packed_zeros
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from features.contract.workbook_cells import read_sheets
 from features.language import UserError
@@ -79,3 +80,18 @@ def test_what_is_no_workbook_is_told_in_one_line(tmp_path: Path, content: bytes)
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="没有这个文件"):
         list(read_sheets(tmp_path / "book.xlsx"))
+
+
+def test_hidden_rows_and_columns_and_the_first_year_are_told(tmp_path: Path) -> None:
+    workbook = openpyxl.Workbook()
+    workbook.epoch = CALENDAR_MAC_1904
+    workbook.active.append(["a", "b", "c"])
+    other = workbook.create_sheet("甲&乙")
+    for row in range(5):
+        other.append([row, row, row])
+    other.row_dimensions[2].hidden = other.row_dimensions[4].hidden = True
+    other.column_dimensions.group("B", "C", hidden=True)
+    workbook.save(tmp_path / "book.xlsx")
+    first, second = read_sheets(tmp_path / "book.xlsx")
+    assert (first.hidden_rows, first.hidden_columns, first.since_1904) == (frozenset(), frozenset(), True)
+    assert (second.name, second.hidden_rows, second.hidden_columns) == ("甲&乙", {1, 3}, {1, 2})

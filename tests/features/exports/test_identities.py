@@ -53,6 +53,46 @@ def test_households_that_are_numbered_anew_are_told_and_a_monday_stops(office):
         office.hand_in(anew, asked, accept=False)
 
 
+def doors(count: int, **more) -> list[dict]:
+    return [home(n, address=f"{n}幢101室", telephone=f"1380000{n:04d}", **more) for n in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("since", ["2024-01-01", ""])
+@pytest.mark.parametrize("order", [[2, 1, 3, 4, 5], [1, 3, 4, 5, 2]])
+def test_a_monday_stops_before_households_whose_numbers_are_exchanged_or_shifted(office, order, since):
+    rows = [{**row, "valid_from": since or f"2024-01-{n + 1:02d}"} for n, row in enumerate(doors(5))]
+    office.hand_in(rows)
+    other = [{**rows[n - 1], "household_id": row["household_id"]} for n, row in zip(order, rows, strict=True)]
+    with pytest.raises(UserError, match=r"户的住址、电话等现在是另一户原来的.*像是户号对调或错位"):
+        office.hand_in(other, accept=False)
+
+
+def test_households_without_an_address_whose_numbers_are_exchanged_are_told(office):
+    rows = [home(n, area=50 + n, income=1000 * n, tenure=f"房{n}") for n in range(1, 6)]
+    office.hand_in(rows)
+    exchanged = [{**rows[1], "household_id": "H1"}, {**rows[0], "household_id": "H2"}, *rows[2:]]
+    assert "户号对调" in "\n".join(office.hand_in(exchanged).alarms)
+
+
+def test_who_moves_into_another_flat_or_corrects_a_telephone_is_no_exchange(office):
+    rows = doors(5)
+    office.hand_in(rows)
+    moved = {**rows[0], "address": rows[1]["address"], "valid_from": "2024-03-01"}
+    other = {**rows[1], "address": "9幢9室", "telephone": rows[0]["telephone"]}
+    assert office.hand_in([moved, other, *rows[2:]]).alarms == []
+
+
+def test_a_few_new_households_like_some_that_are_gone_are_no_new_numbers_of_them(office):
+    many = [home(n, children=n % 3) for n in range(1, 31)]
+    office.hand_in(many)
+    new = [{**row, "household_id": f"N{n}"} for n, row in enumerate(many[:2])]
+    assert office.hand_in([*many[2:], *new]).alarms == []
+    alone = doors(30)
+    office.hand_in(alone)
+    new = [{**row, "household_id": f"M{n}"} for n, row in enumerate(alone[:2])]
+    assert "像是户号改了" in "\n".join(office.hand_in([*alone[2:], *new]).alarms)
+
+
 def test_a_household_that_only_looks_like_one_that_is_gone_is_a_new_one(office):
     many = [home(n) for n in range(1, 21)]
     office.hand_in(many)

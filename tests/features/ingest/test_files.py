@@ -19,7 +19,8 @@ from features.findings import Weight
 from features.ingest import csv_reader as csv_rows
 from features.ingest import files
 from features.ingest.csv_reader import LINE, read_csv
-from features.ingest.files import find_tables, place_of, read_table
+from features.ingest.directory import find_tables
+from features.ingest.files import place_of, read_table
 from features.ingest.ingest import check, ingest
 from features.language import UserError
 
@@ -213,9 +214,9 @@ def test_files_of_a_directory(tiny_town):
     (tiny_town.directory / "notes.txt").write_text("x")
     (tiny_town.directory / "~$households.xlsx").write_text("x")
     (tiny_town.directory / "truth").mkdir()
-    found, unread = find_tables(tiny_town.directory)
-    assert list(found) == ["households", "requests", "residents", "outreach", "opt_outs", "workers"]
-    assert unread == ["notes.txt"]
+    found = find_tables(tiny_town.directory)
+    assert list(found.tables) == ["households", "requests", "residents", "outreach", "opt_outs", "workers"]
+    assert found.unread == ["notes.txt"]
     (tiny_town.directory / "requests.xlsx").write_text("x")
     with pytest.raises(UserError, match=r"requests\.csv 和 requests\.xlsx 是同一张表"):
         find_tables(tiny_town.directory)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pytest
 from tiny_town import Row, TinyTown, households, requests, residents
@@ -242,3 +243,81 @@ def test_a_refusal_set_aside_of_a_file_with_a_chinese_name_weighs_as_one(tiny_to
     (tiny_town.directory / "opt_outs.csv").unlink()
     (tiny_town.directory / "谢绝.csv").write_text("户号\nH99\n", encoding="utf-8")
     assert "谢绝没读到，这一户可能还会上名单" in "\n".join(tiny_town.ingest().lines())
+
+
+def write_xlsx(path: Path, *rows: list[object]) -> None:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+
+
+@pytest.mark.parametrize("name", ["住户拒访情况", "民情台账"])
+def test_a_file_of_another_name_that_answers_who_refuses_is_read(tiny_town: TinyTown, name: str) -> None:
+    write_xlsx(
+        tiny_town.directory / f"{name}.xlsx",
+        ["户号", "是否拒访", "登记日期", "截止日期"],
+        ["H03", "是", "2024-03-01", ""],
+        ["H04", "否", "2024-03-01", ""],
+        ["H05", "", "2024-03-01", ""],
+        ["h-6", "电话里说别来", "读不懂", "2024-04-01"],
+    )
+    report = tiny_town.ingest()
+    records = tiny_town.records()
+    refusing_now = {str(records.household_ids[one]) for one in records.opt_outs.household}
+    assert refusing_now == {"H03", "H06", "H11"}  # H11 stands in opt_outs.csv
+    assert np.isinf(records.opt_outs.until).all()
+    assert any(f"{name}.xlsx: 按 是否拒访 读了谢绝走访，共 2 处" in line for line in report.lines())
+    again = tiny_town.ingest().tables["opt_outs"]
+    assert (again.new, again.corrected) == (0, 0)
+
+
+def test_a_refusal_without_a_household_in_a_file_of_another_name_stops_a_monday(tiny_town: TinyTown) -> None:
+    (tiny_town.directory / "民情台账.csv").write_text("户号,是否拒访\nH03,是\n,是\n", "utf-8")
+    with pytest.raises(UserError, match=r"民情台账.csv：第 3 行的谢绝看不出是哪一户"):
+        ingest(tiny_town.directory, tiny_town.workspace, accept=False)
+
+
+def test_rows_of_refusals_that_say_no_do_not_refuse_and_are_set_aside(tiny_town: TinyTown) -> None:
+    rows = [
+        {"household_id": f"H{number:02d}", "from": "2024-04-01", "是否拒访": answer}
+        for number, answer in enumerate(("是", "否", "", "0"), 1)
+    ]
+    found, report = refusing(tiny_town, rows)
+    assert found == ["H01", "H03"] and report.tables["opt_outs"].quarantined == 2
+    assert not report.unread_refusals
+    why = [{**row, "拒访原因": row.pop("是否拒访") and "无"} for row in rows]
+    assert refusing(tiny_town, why)[0] == ["H01", "H02", "H03", "H04"]
+
+
+@pytest.mark.parametrize("column", ["是否愿意走访", "同意上门"])
+def test_a_column_of_the_register_that_asks_who_is_willing_refuses_with_a_no(
+    tiny_town: TinyTown, column: str
+) -> None:
+    answers = {"H02": "否", "H03": "不愿意", "H04": "是", "H05": "不详"}
+    tiny_town.write(
+        "households", [{**row, column: answers.get(row["household_id"], "")} for row in households()]
+    )
+    tiny_town.ingest()
+    records = tiny_town.records()
+    assert {str(records.household_ids[one]) for one in records.opt_outs.household} == {"H02", "H03", "H11"}
+
+
+@pytest.mark.parametrize("name", ["民情台账.xlsx", "民情台账.xls", "备份.parquet"])
+def test_a_table_that_cannot_be_read_may_hold_refusals_and_stops_a_monday(
+    tiny_town: TinyTown, name: str
+) -> None:
+    (tiny_town.directory / name).write_bytes(b"PK\x03\x04broken")
+    with pytest.raises(UserError, match=rf"{name}：.*里面若有谢绝走访的，就没有读到"):
+        ingest(tiny_town.directory, tiny_town.workspace, accept=False)
+    report = ingest(tiny_town.directory, tiny_town.workspace, accept=True)
+    assert report.exit_code() == 3 and name in report.lines()[len(report.tables)]
+
+
+def test_who_moved_from_one_place_to_another_does_not_refuse(tiny_town: TinyTown) -> None:
+    (tiny_town.directory / "moves.csv").write_text("household_id,from,to\nH03,G1,G2\n", "utf-8")
+    assert "moves.csv" in tiny_town.ingest().unread_files
+    for refusal in ("H03,2024-03-01,2024-05-01", "H03,,G2"):
+        (tiny_town.directory / "moves.csv").write_text(f"household_id,from,to\n{refusal}\n", "utf-8")
+        with pytest.raises(UserError, match="opt_outs"):
+            tiny_town.ingest()

@@ -23,6 +23,7 @@ from ledger_town import (
 )
 from openpyxl import Workbook
 from openpyxl.styles import Font
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from features.contract.workbook_cells import SheetCells
 from features.language import UserError
@@ -695,3 +696,16 @@ def test_a_text_of_more_columns_than_a_workbook_has_is_told(tmp_path: Path) -> N
     path.write_text(",".join(f"列{at}" for at in range(200_000)) + "\n1\n", "utf-8")
     with pytest.raises(UserError, match="第 1 行：200,000 列"):
         read_ledger(path)
+
+
+def test_bare_days_of_a_ledger_that_counts_from_1904_are_those_that_were_meant(tmp_path: Path) -> None:
+    book = Workbook()
+    book.epoch = CALENDAR_MAC_1904
+    book.active.append(["日期", "姓名", "住址", "诉求内容"])
+    book.active.append([43894, "张三", "3-2-501", "想订助餐"])
+    book.active.append([43895, "张三", "3-2-502", "想订助餐"])
+    book.active.row_dimensions[3].hidden = True
+    book.save(tmp_path / "诉求.xlsx")
+    _, records = mapped(tmp_path / "诉求.xlsx")
+    assert [str(day)[:10] for day in records["happened_at"]] == ["2024-03-05", "2024-03-06"]
+    assert read_ledger(tmp_path / "诉求.xlsx")[0].hidden == {1}

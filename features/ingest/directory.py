@@ -1,0 +1,175 @@
+"""Find the tables in a directory, and refusals in files that are called like no table."""
+
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+
+from features.contract.settings_file import SETTINGS_FILE
+from features.contract.table_names import FILES, REFUSALS, names_refusal, table_named, table_of
+from features.contract.tables import TABLES
+from features.ingest.files import READERS
+from features.ingest.refusals import Answers, answer_columns, refusing_answers, tells_moves
+from features.ingest.workbook import first_words
+from features.language import UserError, say
+
+LARGEST_LOOKED_INTO = 50_000_000  # bytes of a file that is called like no table
+ANSWERS, LIST = "answers", "list"  # in which a file of another name may hold refusals
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et")  # that can be looked into
+# in which a table may come that is not read
+OTHER_FORMATS = frozenset(
+    """
+    .tsv .txt .xls .xlsm .xlsb .ods .et .numbers .json .jsonl .gz .zip .7z .rar .dbf .mdb .accdb .feather
+    .bak .old
+    """.split()
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in a directory: the file of each table in the contract's order, and the other files.
+
+    unread: names of files that nothing reads.
+    refusals: files called like no table with a column that answers who refuses visits.
+    unreadable: a line on each file that may hold refusals and cannot be looked into.
+    """
+
+    tables: dict[str, Path]
+    unread: list[str]
+    refusals: list[Path]
+    unreadable: list[str]
+
+
+def find_tables(directory: Path) -> Found:
+    """Find the file of each table, and look into the others for refusals.
+
+    Raises UserError when there is no such directory, it has two files for one table, or a file that looks like a table
+    and cannot be read as one: its content, perhaps a refusal, must not be passed over.
+    """
+    if not directory.is_dir():
+        raise UserError(f"{directory}：没有这个目录", f"{directory}: no such directory")
+    tables: dict[str, Path] = {}
+    unread, refusals, unreadable = [], [], []
+    for path in sorted(directory.iterdir()):
+        table = table_of(path.stem) or ""
+        if path.name == SETTINGS_FILE or path.name.startswith((".", "~$")):
+            continue
+        if path.is_dir() or table not in TABLES or path.suffix.lower() not in READERS:
+            try:
+                answers = _answers_refusals(path)
+            except _NotLookedInto as error:
+                unreadable.append(str(error))
+                answers = False
+            if answers:
+                refusals.append(path)
+            else:
+                unread += _unread_name(path)
+        elif table in tables:
+            raise UserError(
+                f"{directory}：{tables[table].name} 和 {path.name} 是同一张表，请只留一个",
+                f"{directory}: {tables[table].name} and {path.name} are the same table; keep one of them",
+            )
+        else:
+            tables[table] = path
+    return Found({table: tables[table] for table in TABLES if table in tables}, unread, refusals, unreadable)
+
+
+def require_tables(directory: Path, paths: dict[str, Path]) -> None:
+    """Raise UserError where the file of a table that the contract requires is missing."""
+    for table, contract in TABLES.items():
+        if contract.required and table not in paths:
+            raise UserError(
+                f"{directory}：缺少 {table}（{FILES[table][0]}表，{FILES[table][0]}.xlsx 或 {table}.csv）",
+                f"{directory}: {table} is missing (.csv, .parquet or .xlsx)",
+            )
+
+
+def _unread_name(path: Path) -> list[str]:
+    """The name of a file that nothing reads, or of a directory with files that might be tables; no other directory's."""
+    if not path.is_dir():
+        return [path.name]
+    tables = [inside for inside in path.iterdir() if inside.suffix.lower() in READERS]
+    return (
+        [f"{path.name}/"] if any(table_named(table.stem) or table_of(table.stem) for table in tables) else []
+    )
+
+
+class _NotLookedInto(Exception):
+    """A file that may hold refusals and cannot be read."""
+
+
+def _answers_refusals(path: Path) -> bool:
+    """Whether a file called like no table has a column that answers who refuses visits, beside the household.
+
+    Raises UserError for another file that is called nearly like a table (``opt_outs (1).csv``, ``households.xls``): a
+    file of any kind and a directory that may hold refusals are not passed over, nor is a table that has their columns.
+    Raises _NotLookedInto for a table that cannot be read.
+    """
+    suffix = path.suffix.lower()
+    table = table_named(path.stem) if suffix else path.name.lower() if path.name.lower() in TABLES else None
+    if path.is_dir() or (suffix not in READERS and suffix not in OTHER_FORMATS):
+        table = REFUSALS if names_refusal(path.stem) else None if suffix else table
+    elif table in (None, REFUSALS) and suffix in READERS and path.is_file():
+        holds = _holds_refusals(path, called=table == REFUSALS)
+        if holds == ANSWERS:
+            return True
+        table = REFUSALS if holds or table else None
+    elif table is None and suffix in WORKBOOKS and path.is_file():
+        table = REFUSALS if any(map(names_refusal, _heads(path))) else None
+    if table is None:
+        return False
+    if suffix not in READERS and path.stem.lower() == table:
+        raise UserError(
+            f"{path}：这种文件读不了，请另存为 .xlsx 或 .csv",
+            f"{path}: such a file cannot be read; save it as .xlsx or .csv",
+        )
+    raise UserError(
+        f"{path}：像是 {table} 表，但没有读；请改名为 {table}.csv（或 .xlsx、.parquet），不要的请移走",
+        f"{path}: looks like the table {table} and is not read; call it {table}.csv (or .xlsx, .parquet), or move"
+        " it away",
+    )
+
+
+def _holds_refusals(path: Path, called: bool) -> str:
+    """Tell how a file called like no table holds refusals: ``ANSWERS``, a ``LIST``, or neither ("").
+
+    ``called``: whether its name speaks of refusals. Raises _NotLookedInto for another file that cannot be read.
+    """
+    try:
+        heads = _heads(path)
+    except _NotLookedInto:
+        if called:
+            return LIST
+        raise
+    speaks = called or any(map(names_refusal, heads))
+    if not speaks and not heads >= {"household_id", "from"}:
+        return ""
+    try:
+        read = READERS[path.suffix.lower()](path, REFUSALS)
+    except UserError:
+        return LIST
+    if answer_columns(read.names):
+        return ANSWERS
+    return LIST if speaks or not tells_moves(read) else ""
+
+
+def _heads(path: Path) -> set[str]:
+    """Return the words among which a table's header may stand. Raises _NotLookedInto where the file cannot be read."""
+    missed = say(
+        "；里面若有谢绝走访的，就没有读到：请改好，不要的请移走",
+        "; refusals in it were not read: mend it, or move it away",
+    )
+    if path.stat().st_size > LARGEST_LOOKED_INTO:
+        raise _NotLookedInto(f"{path}{say('：太大，没有看', ': too large to be looked into')}{missed}")
+    try:
+        if path.suffix.lower() in WORKBOOKS:
+            return first_words(path)
+        return {name.strip().lower() for name in READERS[path.suffix.lower()](path, REFUSALS).names}
+    except UserError as error:
+        raise _NotLookedInto(f"{error}{missed}") from error
+
+
+def read_answers(path: Path) -> Answers:
+    """Read who refuses visits by the columns of a file that answer it."""
+    with path.open("rb") as file:
+        digest = file_digest(file, "blake2b").hexdigest()
+    return refusing_answers(path, READERS[path.suffix.lower()](path, REFUSALS), digest)

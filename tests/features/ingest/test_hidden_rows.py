@@ -1,0 +1,45 @@
+"""Hidden rows and columns are read and said, days that count from 1904 are those that were meant, TRUE is no id."""
+
+from datetime import datetime
+
+from openpyxl import Workbook, load_workbook
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
+from tiny_town import TinyTown, households, requests
+
+
+def test_hidden_rows_and_columns_are_read_and_said_in_one_line(tiny_town: TinyTown) -> None:
+    path = tiny_town.write("households", households(), "xlsx")
+    book = load_workbook(path)
+    for line in (3, 4, 900):
+        book.active.row_dimensions[line].hidden = True
+    for column in ("E", "Z"):
+        book.active.column_dimensions[column].hidden = True
+    book.save(path)
+    report = tiny_town.ingest()
+    assert report.tables["households"].new == len(households()) and report.exit_code() == 3
+    said = [line for line in report.lines() if "隐藏" in line]
+    assert len(said) == 1 and "2 行（第 3 行起）和列 children" in said[0]
+
+
+def test_bare_days_of_a_workbook_that_counts_from_1904_are_those_that_were_meant(tiny_town: TinyTown) -> None:
+    book = Workbook()
+    book.epoch = CALENDAR_MAC_1904
+    book.active.append(["request_id", "household_id", "requested_at", "need"])
+    book.active.append(["R1", "H01", datetime(2024, 3, 5), "meals"])
+    book.active.append(["R2", "H02", 43894, "meals"])
+    (tiny_town.directory / "requests.csv").unlink()
+    book.save(tiny_town.directory / "requests.xlsx")
+    tiny_town.ingest()
+    asked = tiny_town.records().requests.requested
+    assert len(asked) == 2 and len({*asked}) == 1
+
+
+def test_true_is_no_id(tiny_town: TinyTown) -> None:
+    rows = [{**requests()[0], "request_id": "R9", "household_id": True}, *requests()]
+    tiny_town.write("requests", rows)
+    report = tiny_town.ingest()
+    assert report.tables["requests"].quarantined == 1
+    assert "household_id 是 TRUE/FALSE，不是编号" in "\n".join(report.lines())
+    tiny_town.write("households", [{**households()[0], "household_id": "TRUE"}, *households()])
+    assert tiny_town.ingest().tables["households"].quarantined == 1
+    assert "true" not in {str(one).lower() for one in tiny_town.records().household_ids}

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from features.contract.eligibility import parse
 from features.contract.need_kinds import KINDS, NeedKind, kinds_of
-from features.contract.settings_mistakes import mistake_line
+from features.contract.settings_mistakes import mistake_line, slip_of_signs, unread_keys
 from features.contract.settings_text import read_yaml
 from features.contract.table_names import by_held_names
 from features.language import Mistake, UserError, language
@@ -332,6 +332,12 @@ class Community(_Section):
             twice = sorted({identifier for identifier in ids if ids.count(identifier) > 1})
             if twice:
                 raise Mistake(f"{title} 里 id 重复：{twice[0]}", f"{title}: id {twice[0]} stands twice")
+        names = [need.name.zh for need in self.needs if need.name.zh]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise Mistake(
+                f"needs 里有两个需求都叫 {twice[0]}，写名称的诉求分不清是哪个",
+                f"needs: two are called {twice[0]}; nobody can tell which one a request by name means",
+            )
         known, funds = {need.id for need in self.needs}, {fund.id for fund in self.funds}
         for title, rows in (("programmes", self.programmes), ("funds", self.funds)):
             for row in rows:
@@ -367,17 +373,6 @@ class LoadedCommunity:
     unread: list[str] = field(default_factory=list)
 
 
-def _unread_keys(section: BaseModel, where: str) -> list[str]:
-    unread = [f"{where}{key}" for key in (section.__pydantic_extra__ or {})]
-    for name in type(section).model_fields:
-        if isinstance(value := getattr(section, name), BaseModel):
-            unread += _unread_keys(value, f"{where}{name}.")
-        elif isinstance(value, tuple):
-            for item in (entry for entry in value if isinstance(entry, BaseModel)):
-                unread += _unread_keys(item, f"{where}{name}[{getattr(item, 'id', '')}].")
-    return unread
-
-
 def read_community(path: Path) -> LoadedCommunity:
     """Read a community.yaml (UTF-8, GB18030, Big5 or Shift-JIS).
 
@@ -389,7 +384,9 @@ def read_community(path: Path) -> LoadedCommunity:
             f"{path}：缺少 community 和 needs 两节",
             f"{path}: the sections community and needs are missing",
         )
-    return LoadedCommunity(community := parse_community(value, str(path)), _unread_keys(community, ""))
+    if slip := slip_of_signs(value):
+        raise UserError(f"{path}: {slip}")
+    return LoadedCommunity(community := parse_community(value, str(path)), unread_keys(community, ""))
 
 
 def parse_community(value: dict[str, Any], where: str) -> Community:

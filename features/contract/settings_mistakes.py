@@ -1,11 +1,17 @@
 """Mistakes in a community.yaml, in the words of the language in force and at the place as users name it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from features.language import say
+
+QUOTES = "“”‘’＂＇"
+AS_THEY_ARE = ("name", "ask", "zh", "en", "organiser", "values")  # keys of texts for people, or of a table
+WIDE = re.compile("[：\\u3000\\u00a0]")
+COLUMN_KEYS = ("names", "reasons")  # sections whose keys are columns of a table
 
 
 def mistake_line(error: ValidationError, value: Any) -> str:
@@ -61,3 +67,51 @@ def mistake_words(mistake: Mapping[str, Any]) -> str:
     if kind.startswith(("model_", "dict_")):
         return say("请写成“键: 值”", "write key: value pairs")
     return str(mistake["msg"]).removeprefix("Value error, ")
+
+
+def unread_keys(section: BaseModel, where: str) -> list[str]:
+    """List the keys of a section that nothing reads, each with its place."""
+    unread = [f"{where}{key}" for key in (section.__pydantic_extra__ or {})]
+    for name in type(section).model_fields:
+        if isinstance(value := getattr(section, name), BaseModel):
+            unread += unread_keys(value, f"{where}{name}.")
+        elif isinstance(value, tuple):
+            for item in (entry for entry in value if isinstance(entry, BaseModel)):
+                unread += unread_keys(item, f"{where}{name}[{getattr(item, 'id', '')}].")
+    return unread
+
+
+def slip_of_signs(value: Any, place: str = "") -> str:
+    """Tell the first text that Chinese signs keep from being what was meant: quotes of a word processor, or an entry of a
+    list with a wide comma, which would be one entry; "" where there is none. Texts for people or of tables may have both.
+    """
+    parts: Sequence[tuple[str, Any]] = ()
+    if isinstance(value, Mapping):
+        odd = next((str(key) for key in value if WIDE.search(str(key))), "")
+        if odd and place.split(".")[-1] not in COLUMN_KEYS:
+            return say(
+                f"{place or '顶层'}: “{odd}” 里有中文冒号或全角空格，成了另一个键；请换成英文冒号加空格、普通空格",
+                f"{place or 'at the top'}: {odd} has a wide colon or blank and is another key; use plain ones",
+            )
+        parts = [
+            (f"{place}.{key}" if place else str(key), part)
+            for key, part in value.items()
+            if key not in AS_THEY_ARE
+        ]
+    elif isinstance(value, list | tuple):
+        names = [part.get("id", "") if isinstance(part, Mapping) else "" for part in value]
+        parts = [
+            (f"{place}[{name}]" if name else place, part) for name, part in zip(names, value, strict=True)
+        ]
+        joined = next((part for part in value if isinstance(part, str) and re.search("[，、；]", part)), None)
+        if joined:
+            return say(
+                f"{place}: “{joined}” 里有中文逗号或顿号，成了一项；请用英文逗号（,）隔开",
+                f"{place}: {joined} has a wide comma and is one entry; separate entries by a plain comma",
+            )
+    elif isinstance(value, str) and value[:1] in QUOTES and value[-1:] in QUOTES:
+        return say(
+            f"{place}: {value} 带着中文引号，引号成了内容；请去掉，或改成英文引号",
+            f"{place}: {value} has curly quotes, which became part of it; leave them out, or use straight ones",
+        )
+    return next((slip for where, part in parts if (slip := slip_of_signs(part, where))), "")

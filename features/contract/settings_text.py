@@ -1,5 +1,6 @@
 """The text of a community.yaml as plain values: its encoding, slips in YAML, and files that are made to do harm."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,38 @@ import yaml
 
 from features.alphabet import first_hidden
 from features.contract.text_encoding import likely_encoding
-from features.language import UserError
+from features.language import UserError, say
 
 LARGEST = 1_000_000  # bytes of a file
 DEEPEST = 50  # sections within one another
 MOST_VALUES = 100_000  # values in it, an alias counted as all that it stands for
+SIGNS = (  # where a line has a sign that YAML does not know, and what to do
+    (
+        r"[\s　]*\t",
+        "行首有制表符（Tab），请换成空格",
+        "it begins with a tab; use blanks",
+    ),
+    (
+        r"[ \t]*[\u00a0\u2000-\u200a\u3000]",
+        "行首有全角或特殊的空格，请换成普通空格",
+        "it begins with wide or special blanks; use plain ones",
+    ),
+    (
+        r"\s*(?:- *)?(?:\{[^}]*)?[\w.]+\s*：",
+        "冒号是中文的（：），请换成英文冒号加一个空格",
+        "its colon is a wide one; use a plain colon and a blank",
+    ),
+    (
+        r"\s*[—–－·•]\s*\w+\s*[:：]",
+        "行首的短横不是英文的，请换成减号（-）和一个空格",
+        "it begins with another dash; use a plain one and a blank",
+    ),
+    (
+        r"\s*(?:- *)?\w+:[^\s/:]+$",
+        "冒号后面缺一个空格",
+        "a blank is missing behind its colon",
+    ),
+)
 # of C where PyYAML has it: in a tenth of the time
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -74,6 +102,8 @@ def read_yaml(path: Path) -> Any:
         ) from error
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
+        if mark and (sign := _wide_sign(text, mark.line)):
+            raise UserError(f"{path}:{sign}") from error
         line = f":{mark.line + 1}" if mark else ""
         raise UserError(
             f"{path}{line}：不是有效的 YAML，请检查缩进和冒号",
@@ -81,6 +111,16 @@ def read_yaml(path: Path) -> Any:
         ) from error
     _refuse_bomb(path, value)
     return value
+
+
+def _wide_sign(text: str, line: int) -> str:
+    """Name the sign that YAML does not know, at or just above the line (from 0) where reading ended; "" without one."""
+    lines = text.splitlines()
+    for number in range(min(line, len(lines) - 1), max(line - 3, -1), -1):
+        for pattern, zh, en in SIGNS:
+            if re.match(pattern, lines[number]):
+                return say(f"{number + 1}：{zh}", f"{number + 1}: {en}")
+    return ""
 
 
 def _decoded(content: bytes) -> str:

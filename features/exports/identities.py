@@ -43,6 +43,8 @@ def changed_identities(connection: duckdb.DuckDBPyConnection, tables: Mapping[st
             alarms.append(finding.line())
         elif finding:
             findings.append(finding)
+    for table in (table for table in COMPARED if table in tables):
+        alarms += _taken_back(connection, table, tables[table])
     for table in ("households", "residents"):
         if table in tables and "valid_until" in tables[table].columns:
             findings += _there_again(connection, table, tables[table])
@@ -153,6 +155,34 @@ def _swapped(connection: duckdb.DuckDBPyConnection, given: Handed) -> list[str]:
             f"households: {len(pairs)} have the address, telephone or the like of another before ({household} those of"
             f" {before}): their ids seem exchanged or shifted; requests, visits and refusals stay with the ids; use the"
             " ids as before",
+        )
+    ]
+
+
+def _taken_back(connection: duckdb.DuckDBPyConnection, table: str, given: Handed) -> list[str]:
+    """A line where most of the rows that changed are again as they were before an earlier correction."""
+    keys, there = TABLES[table].key, {column.lower() for column in attribute_columns(connection, table)}
+    there |= {*TABLES[table].columns} - {*keys, "recorded_at"}
+    columns = [name(column) for column in given.columns if column.lower() in there]
+    before = f"(SELECT * FROM {table} WHERE superseded_at IS NOT NULL)"
+    if not columns or not one_value(connection, f"SELECT count(*) FROM {before}"):
+        return []
+    new, own, old = (
+        f"row({', '.join(f'{side}.{column}' for column in columns)})" for side in ("new", "own", "old")
+    )
+    same = " AND ".join(f"old.{name(key)} = new.{name(key)}" for key in keys)
+    again, changed = connection.execute(f"""
+        SELECT count(*) FILTER (EXISTS (SELECT 1 FROM {before} old WHERE {same} AND {old} IS NOT DISTINCT FROM {new})),
+            count(*)
+        FROM {given.rows} new JOIN {held(table)} own USING ({", ".join(map(name, keys))})
+        WHERE {new} IS DISTINCT FROM {own}""").fetchall()[0]
+    if again < FEWEST_GONE or again < SHARE_ANEW * changed:
+        return []
+    return [
+        say(
+            f"{table}：更正的 {changed} 行里有 {again} 行又成了更正以前的样子，像是读入了旧文件；请核对",
+            f"{table}: {again} of {changed} rows that changed are again as they were before a correction: perhaps an"
+            " old file; check it",
         )
     ]
 

@@ -18,7 +18,10 @@ EARLIEST, LATEST = f"DATE '{UNDATED}'", "DATE '2101-01-01'"
 BIRTHS = ("birth_year", "birth_date")
 ENDS = ("until", "valid_until")  # columns in which a day far off means that there is none
 REFUSAL = "do_not_contact"  # kind of feedback
-SUMS = "(本页|本月|累)?(合计|小计|总计|共计|累计|汇总|总数)([:：].*)?|(sub|grand)?total:?"
+SUMS = (
+    "(本页|本月|累)?(合计|小计|总计|共计|累计|汇总|总数|平均(值|数)?|均值|最[大小]值)([:：].*)?"
+    "|(总|合|小|累|共)计?\\d+(户|人|件|条|次)|(sub|grand)?total:?|average|avg"
+)
 SETTLED = "row:settled"  # text of a resolved_at that says that a request is settled, but not when
 
 

@@ -147,7 +147,7 @@ def _holds_refusals(path: Path, called: bool) -> str:
         read = READERS[path.suffix.lower()](path, REFUSALS)
     except UserError:
         return LIST
-    if answer_columns(read.names):
+    if answer_columns(read):
         return ANSWERS
     return LIST if speaks or not tells_moves(read) else ""
 

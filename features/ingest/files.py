@@ -150,6 +150,26 @@ def with_need_ids(file: TableFile, names: Mapping[str, str]) -> TableFile:
     return replace(file, rows=file.rows.set_column(place, "need", ids))
 
 
+def with_refusals(file: TableFile | None, refusing: pa.Table) -> TableFile | None:
+    """Add refusals that other files tell of to those of their own file.
+
+    file: of the table of refusals; None where there is none.
+    refusing: household_id, from, until as texts, and int64 ``LINE``.
+    """
+    if not len(refusing):
+        return file
+    columns = ["household_id", "from"]
+    # a column of empty ends would take back ends that are held
+    if refusing["until"].null_count < len(refusing):
+        columns.append("until")
+    refusing = refusing.select([*columns, LINE])
+    if file is None:
+        return TableFile(REFUSALS, Path(say("登记表", "register")), columns, [], [], refusing, [])
+    rows = pa.concat_tables([file.rows, refusing], promote_options="default")
+    rows = rows.select([*(name for name in rows.column_names if name != LINE), LINE])
+    return replace(file, rows=rows, columns=list(dict.fromkeys([*file.columns, *columns])))
+
+
 def _unnamed_columns(path: Path, names: list[str], rows: pa.Table) -> list[Finding]:
     """Return a finding for each column without a name that holds a value."""
     unnamed = []

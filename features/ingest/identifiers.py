@@ -17,6 +17,8 @@ from features.store.sql import name, one_value
 LOOKED_AT = 1000  # unknown households that are compared with known ones
 FEWEST_RENUMBERED, SHARE_RENUMBERED = 5, 0.1  # of an export's households
 EXACT_DIGITS = 15  # that a spreadsheet keeps of a number
+NARROW = "".join(chr(code) for code in (*range(48, 58), *range(65, 91), *range(97, 123), 45, 95))
+WIDE = "".join(chr(ord(sign) + 0xFEE0) for sign in NARROW)
 _NUMBERED = re.compile(r"第?(?P<number>[0-9]+|[零〇一二三四五六七八九十百]+)号?(?=微?网格)")
 _BRACKETS = str.maketrans(
     {"【": "(", "】": ")", "[": "(", "]": ")", "〔": "(", "〕": ")", "{": "(", "}": ")"}
@@ -103,7 +105,7 @@ def loose(household: str) -> str:
 
 
 def _loose(value: str) -> str:
-    narrow = f"upper(translate({value}, ' _-''’', ''))"
+    narrow = f"upper(translate(translate({value}, '{WIDE}', '{NARROW}'), ' _-''’', ''))"
     return f"regexp_replace({narrow}, '(^|[^0-9])0+([0-9])', '\\1\\2', 'g')"
 
 

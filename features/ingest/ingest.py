@@ -9,7 +9,6 @@ from typing import Any
 
 import duckdb
 import pandas as pd
-import pyarrow as pa
 
 from features.atomic import scratch_directory, write_atomically
 from features.contract.community import Community
@@ -25,10 +24,9 @@ from features.exports.identities import changed_identities
 from features.exports.request_numbers import ALIKE, match_requests, match_rows
 from features.findings import Finding, Weight
 from features.ingest.checks import no_household
-from features.ingest.csv_reader import LINE
 from features.ingest.directory import Found, find_tables, read_answers, require_tables
 from features.ingest.erasure import drop_erased
-from features.ingest.files import TableFile, place_of, read_table, with_need_ids
+from features.ingest.files import TableFile, place_of, read_table, with_need_ids, with_refusals
 from features.ingest.finding_words import (
     LEAVING,
     SHOWN,
@@ -72,6 +70,7 @@ from features.store.export_history import (
 )
 from features.store.quarantine import Quarantined, write_quarantine
 from features.store.sql import add_macros, one_value, text
+from features.store.waiting_refusals import keep_waiting, waiting_of_known
 
 
 def ingest(
@@ -232,22 +231,13 @@ def _read(run: _Ingest, table: str, path: Path | None) -> TableFile | None:
         run.report.add_content(file.digest)
     if table != REFUSALS:
         return file
+    if has_tables(run.connection):
+        run.connection.execute(f"INSERT INTO refusing {waiting_of_known()}")
     refusing = run.connection.sql(
         f'SELECT household_id, "from", "until", -row_number() OVER () AS {LINE_NUMBER}'
         " FROM (SELECT DISTINCT * FROM refusing)"
     ).to_arrow_table()
-    if not len(refusing):
-        return file
-    columns = ["household_id", "from"]
-    # a column of empty ends would take back ends that are held
-    if refusing["until"].null_count < len(refusing):
-        columns.append("until")
-    refusing = refusing.select([*columns, LINE])
-    if file is None:
-        return TableFile(table, Path(say("登记表", "register")), columns, [], [], refusing, [])
-    rows = pa.concat_tables([file.rows, refusing], promote_options="default")
-    rows = rows.select([*(name for name in rows.column_names if name != LINE), LINE])
-    return replace(file, rows=rows, columns=list(dict.fromkeys([*file.columns, *columns])))
+    return with_refusals(file, refusing)
 
 
 def _take_answers(run: _Ingest, path: Path) -> None:
@@ -375,6 +365,10 @@ def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> No
         counts.unchanged = total - counts.new - counts.corrected
         if stored.late:
             late[table] = stored.late
+        if table == REFUSALS:
+            keep_waiting(
+                connection, f"(SELECT * FROM {staged(table)} WHERE {PROBLEM} = {text(no_household())})"
+            )
         connection.execute(f"DROP TABLE {staged(table)}")
     where = say("记录", "records")
     report.findings += [Finding(Weight.LOOK, where, line) for line in causes(connection, community)]

@@ -103,10 +103,17 @@ class Answers:
     digest: str  # of the file's content
 
 
-def answer_columns(names: Sequence[str]) -> list[str]:
-    """Return the columns that answer who refuses visits; none where no column names the household."""
-    there = {*contract_names(REFUSALS, names).values(), *(name.strip().lower() for name in names)}
-    return [name for name in names if tells_refusal(name)] if PLACE in there else []
+def answer_columns(read: TextRows) -> list[str]:
+    """Return the columns that answer who refuses visits with a yes or no; none where no column names the household."""
+    there = {*contract_names(REFUSALS, read.names).values(), *(name.strip().lower() for name in read.names)}
+    if PLACE not in there:
+        return []
+    cells = {name: read.rows.column(at).unique().to_pylist() for at, name in enumerate(read.names)}
+    return [
+        name
+        for name in filter(tells_refusal, read.names)
+        if any(cell and (plain(cell) in TRUE | VISITS_WELCOME or "拒" in cell) for cell in cells[name])
+    ]
 
 
 def tells_refusal(column: str) -> bool:
@@ -131,7 +138,7 @@ def refusing_answers(path: Path, read: TextRows, digest: str) -> Answers:
     aliases = contract_names(REFUSALS, read.names)
     names = [aliases.get(name, name.strip().lower()) for name in read.names]
     place = {name: read.rows.column(at).to_pylist() for at, name in reversed([*enumerate(names)])}
-    answers = answer_columns(read.names)
+    answers = answer_columns(read)
     columns = {name: read.rows.column(read.names.index(name)).to_pylist() for name in answers}
     refusing, unread = [], [row.line for row in read.bad]
     for at, line in enumerate(read.rows[LINE].to_pylist()):

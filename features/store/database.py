@@ -15,7 +15,7 @@ import duckdb
 
 from features.contract.tables import TABLES
 from features.language import UserError, say
-from features.store import register_changes
+from features.store import register_changes, waiting_refusals
 from features.store.sql import TYPES, name, text
 
 STORE = "records.duckdb"
@@ -60,7 +60,11 @@ LINK_DECISIONS = {  # what people decided about records without a household, the
     "phone": "VARCHAR",
     "household_id": "VARCHAR",  # '': nobody of the register
 }
-OWN_TABLES = EXPORTS | {register_changes.TABLE: register_changes.COLUMNS, "link_decisions": LINK_DECISIONS}
+OWN_TABLES = EXPORTS | {
+    register_changes.TABLE: register_changes.COLUMNS,
+    "link_decisions": LINK_DECISIONS,
+    waiting_refusals.TABLE: waiting_refusals.COLUMNS,
+}
 COMPLETES = {  # an empty value never erases one of these
     "outreach": ("outcome", "propensity", "worker_id"),
     "feedback": ("kind", "satisfaction", "reason_kind", "note", "next_visit"),

@@ -58,6 +58,47 @@ SLIPS = {
         "programmes[canteen].opens: 请写月-日",
         "month-day",
     ),
+    "wide comma": (
+        COMMUNITY + "needs: [{id: meals, keywords: [送饭，助餐]}]",
+        "needs[meals].keywords: “送饭，助餐” 里有中文逗号",
+        "needs[meals].keywords: 送饭，助餐 has a wide comma",
+    ),
+    "curly quotes": (
+        COMMUNITY + "needs: [{id: “meals”}]",
+        "needs[“meals”].id: “meals” 带着中文引号",
+        "curly quotes",
+    ),
+    "same name": (
+        COMMUNITY + "needs: [{id: a, name: 助餐}, {id: b, name: 助餐}]",
+        "两个需求都叫 助餐",
+        "two are called 助餐",
+    ),
+    "wide colon": (COMMUNITY + "needs:\n- id：meals\n  severity: 2\n", ":3：冒号是中文的", ":3: its colon"),
+    "tab": (
+        COMMUNITY + "needs:\n- id: meals\n\tseverity: 2\n",
+        ":4：行首有制表符",
+        ":4: it begins with a tab",
+    ),
+    "wide blank": (
+        COMMUNITY + "needs:\n- id: meals\n\u3000severity: 2\n",
+        "里有中文冒号或全角空格",
+        "a wide colon or blank",
+    ),
+    "wide colon inside": (
+        COMMUNITY + "needs:\n- {id: meals, severity：3}\n",
+        "needs[meals]: “severity：3” 里有中文冒号",
+        "wide colon",
+    ),
+    "wide blanks": (
+        COMMUNITY + "needs:\n  - id: meals\n    who: a\n\u3000\u3000severity: 2\n    horizon_weeks: 3\n",
+        ":5：行首有全角",
+        ":5: it begins",
+    ),
+    "no blank": (
+        COMMUNITY + "needs:\n- id: meals\n  severity:2\n  who: a\n",
+        ":4：冒号后面缺",
+        ":4: a blank",
+    ),
 }
 
 

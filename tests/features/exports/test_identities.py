@@ -143,6 +143,17 @@ def test_an_end_that_is_not_given_any_more_is_told(office):
     assert "households: 原来写明已搬走或去世，这批又没有写，按还住着算：H1，共 1 处" in said(report)
 
 
+def test_a_monday_stops_before_an_old_register_beside_new_requests(office):
+    old, new = ([home(n, children=children) for n in range(1, 11)] for children in (1, 2))
+    office.hand_in(old)
+    later = [*ASKED, ask("R3", 3, "2024-03-09")]
+    assert office.hand_in(new, later).alarms == []
+    with pytest.raises(UserError, match="households：更正的 10 行里有 10 行又成了更正以前的样子"):
+        office.hand_in(old, [*later, ask("R4", 3, "2024-03-12")], accept=False)
+    one = [{**new[0], "children": 1}, *new[1:]]
+    assert office.hand_in(one, [*later, ask("R4", 3, "2024-03-12")]).alarms == []
+
+
 def test_a_table_that_is_gone_is_told_once(office):
     office.hand_in(residents=[PERSON])
     assert "上一批导出有这些表（行数），这批没有：residents（1）" in said(office.hand_in())

@@ -321,3 +321,23 @@ def test_who_moved_from_one_place_to_another_does_not_refuse(tiny_town: TinyTown
         (tiny_town.directory / "moves.csv").write_text(f"household_id,from,to\n{refusal}\n", "utf-8")
         with pytest.raises(UserError, match="opt_outs"):
             tiny_town.ingest()
+
+
+def test_a_refusal_waits_until_its_household_is_known(tiny_town: TinyTown) -> None:
+    found, report = refusing(tiny_town, [{"household_id": "N1", "from": "2024-04-01", "until": ""}])
+    assert found == [] and report.tables["opt_outs"].quarantined == 1
+    (tiny_town.directory / "opt_outs.csv").unlink()
+    assert "opt_outs" not in tiny_town.ingest().tables
+    tiny_town.write("households", [*households(), {**households()[0], "household_id": "N1"}])
+    assert tiny_town.ingest().tables["opt_outs"].new == 1
+    records = tiny_town.records()
+    assert [str(records.household_ids[one]) for one in records.opt_outs.household] == ["N1"]
+    assert "opt_outs" not in tiny_town.ingest().tables
+
+
+def test_a_register_in_wide_letters_is_the_one_that_refusals_mean(tiny_town: TinyTown) -> None:
+    wide = [{**row, "household_id": row["household_id"].replace("H0", "Ｈ０")} for row in households()]
+    tiny_town.write("households", wide)
+    found, report = refusing(tiny_town, [{"household_id": "H03", "from": "2024-04-01", "until": ""}])
+    assert found == ["Ｈ０3"]
+    assert "H02 ≈ Ｈ０2" in "\n".join(report.lines())

@@ -15,6 +15,13 @@ _REFUSING = re.compile(
     r"|opt.?out|do.?not.?(?:contact|call|visit|disturb)|no.?(?:contact|visits?)(?![a-z])|(?<![a-z])dnc(?![a-z])"
 )
 _WILLING = re.compile(r"(?:愿意?|同意|接受).{0,4}(?:走访|上门|入户|来访|回访)")
+UNWANTED = (  # what a resident says who wants no visits
+    r"拒访|勿扰(?!民)|勿访|不要再来|不希望.{0,4}(?:走访|上门)"
+    r"|(?:拒绝|谢绝|不愿意?|不想|不接受|不同意)(?:再|被|接受|社区|网格员)*(?:走访|入户|来访|访问)"
+    r"|(?:不要|别|不用|不必|不需要|无需|不许|不让|停止)再(?:次|来)?(?:上门|走访|入户|打扰我|联系我|来了)"
+    r"|(?:不要|请?勿|停止|不许)(?:走访|入户|来访|上门(?!服务|维修|检查|推销|收))"
+)
+_REFUSES = re.compile(rf"{UNWANTED}|(?:拒绝|谢绝|不愿|不想|不接受|不同意)(?:再|被|接受)?(?:上门|联系|开门)")
 _LOOSELY = re.compile(
     r"拒绝|谢绝|婉拒|黑名单|退出|退订|不愿|不上门|不接待|不接受|免访|refus|unsubscri|black.?list"
 )
@@ -41,6 +48,24 @@ def names_refusal(name: str) -> bool:
     (True, True, True, False)
     """
     return bool(_REFUSING.search(unicodedata.normalize("NFKC", name).lower()))
+
+
+def asks_for_no_visits(text: str) -> bool:
+    """Whether a resident's words ask for no visits; other things may be refused in a request (物业拒绝上门维修).
+
+    >>> asks_for_no_visits("请不要再上门了"), asks_for_no_visits("物业拒绝上门维修")
+    (True, False)
+    """
+    return bool(re.search(UNWANTED, text))
+
+
+def refuses_visits(text: str) -> bool:
+    """Whether what is noted of a household says that it wants no visits.
+
+    >>> refuses_visits("本人拒绝上门"), refuses_visits("门禁已修好")
+    (True, False)
+    """
+    return bool(_REFUSES.search(text))
 
 
 def asks_who_is_willing(name: str) -> bool:

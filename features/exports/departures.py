@@ -228,3 +228,15 @@ def _signs(community: Community, there: dict[str, str]) -> Iterable[Sign]:
         yield from (
             Sign(written, None, usual=True, flag=False) for low, written in there.items() if STATUS.match(low)
         )
+
+
+def release_workers(connection: duckdb.DuckDBPyConnection, named: str) -> list[str]:
+    """Let go of the workers whom a list of workers does not name any more, and return their ids.
+
+    ``named``: the table with the rows of the list, usable or not; where none can be read nobody is let go.
+    """
+    gone = connection.execute(f"""
+        UPDATE workers SET superseded_at = current_localtimestamp() WHERE superseded_at IS NULL
+        AND worker_id NOT IN (SELECT worker_id FROM {named} WHERE worker_id IS NOT NULL)
+        AND (SELECT count(worker_id) FROM {named}) > 0 RETURNING worker_id""").fetchall()
+    return sorted(worker for (worker,) in gone)

@@ -1,17 +1,29 @@
 """Find the tables in a directory, and refusals in files that are called like no table."""
 
+import re
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 
 from features.contract.settings_file import SETTINGS_FILE
-from features.contract.table_names import FILES, REFUSALS, names_refusal, table_named, table_of
+from features.contract.spoken_values import TRUE, plain
+from features.contract.table_names import (
+    FILES,
+    REFUSALS,
+    contract_names,
+    names_refusal,
+    table_named,
+    table_of,
+)
 from features.contract.tables import TABLES
+from features.findings import Finding, Weight, line_words
+from features.ingest.csv_reader import LINE, TextRows
 from features.ingest.files import READERS
-from features.ingest.refusals import Answers, answer_columns, refusing_answers, tells_moves
-from features.ingest.workbook import first_words
+from features.ingest.refusals import PLACE, VISITS_WELCOME, refuses, tells_refusal
+from features.ingest.workbook import SHEET_SHIFT, first_words
 from features.language import UserError, say
 
+LINES = (1 << SHEET_SHIFT) - 1  # of a row's number: its line within its sheet
 LARGEST_LOOKED_INTO = 50_000_000  # bytes of a file that is called like no table
 ANSWERS, LIST = "answers", "list"  # in which a file of another name may hold refusals
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et")  # that can be looked into
@@ -39,6 +51,16 @@ class Found:
     unreadable: list[str]
 
 
+@dataclass(frozen=True)
+class Answers:
+    """Who refuses visits by a file's columns that answer it: rows of household_id, from and until; what is to be said."""
+
+    rows: list[tuple[str, str | None, str | None]]
+    findings: list[Finding]
+    unread: list[str]  # a line on refusals of which nobody can tell whose they are
+    digest: str  # of the file's content
+
+
 def find_tables(directory: Path) -> Found:
     """Find the file of each table, and look into the others for refusals.
 
@@ -57,7 +79,7 @@ def find_tables(directory: Path) -> Found:
             try:
                 answers = _answers_refusals(path)
             except _NotLookedInto as error:
-                unreadable.append(str(error))
+                unreadable.append(str(error).replace(str(path), path.name))
                 answers = False
             if answers:
                 refusals.append(path)
@@ -173,3 +195,54 @@ def read_answers(path: Path) -> Answers:
     with path.open("rb") as file:
         digest = file_digest(file, "blake2b").hexdigest()
     return refusing_answers(path, READERS[path.suffix.lower()](path, REFUSALS), digest)
+
+
+def answer_columns(read: TextRows) -> list[str]:
+    """Return the columns that answer who refuses visits with a yes or no; none where no column names the household."""
+    there = {*contract_names(REFUSALS, read.names).values(), *(name.strip().lower() for name in read.names)}
+    if PLACE not in there:
+        return []
+    cells = {name: read.rows.column(at).unique().to_pylist() for at, name in enumerate(read.names)}
+    return [
+        name
+        for name in filter(tells_refusal, read.names)
+        if any(cell and (plain(cell) in TRUE | VISITS_WELCOME or "拒" in cell) for cell in cells[name])
+    ]
+
+
+def refusing_answers(path: Path, read: TextRows, digest: str) -> Answers:
+    """Take the rows of a file of which a column that ``tells_refusal`` refuses."""
+    aliases = contract_names(REFUSALS, read.names)
+    names = [aliases.get(name, name.strip().lower()) for name in read.names]
+    place = {name: read.rows.column(at).to_pylist() for at, name in reversed([*enumerate(names)])}
+    answers = answer_columns(read)
+    columns = {name: read.rows.column(read.names.index(name)).to_pylist() for name in answers}
+    refusing, unread = [], [row.line for row in read.bad]
+    for at, line in enumerate(read.rows[LINE].to_pylist()):
+        if not any(refuses(name, cells[at]) for name, cells in columns.items() if cells[at]):
+            continue
+        household = (place[PLACE][at] or "").strip()
+        if household:
+            since, until = (place[end][at] if end in place else None for end in ("from", "until"))
+            refusing.append((household, since, until))
+        else:
+            unread.append(line & LINES)
+    words = say(f"按 {'、'.join(answers)} 读了谢绝走访", f"refusals were read by {', '.join(answers)}")
+    todo = say("不对的请改这几列", "correct these columns where that is wrong")
+    lines = [
+        say(
+            f"{path.name}：{line_words(sorted(unread))}的谢绝看不出是哪一户，请补上户号",
+            f"{path.name}: nobody can tell whose the refusals of {line_words(sorted(unread))} are; give the household",
+        )
+    ]
+    finding = Finding(Weight.LOOK, path.name, words, todo, len(refusing))
+    return Answers(refusing, [*read.findings, finding], lines if unread else [], digest)
+
+
+def tells_moves(read: TextRows) -> bool:
+    """Whether columns from and to tell a place each, as of who moved, and no time."""
+    names = [name.strip().lower() for name in read.names]
+    if not {"from", "to"} <= {*names}:
+        return False
+    cells = {(cell or "").strip() for cell in read.rows.column(names.index("from")).to_pylist()}
+    return bool(cells) and not any(not cell or re.search(r"\d{4}|[年月日]|\d[-/.]\d", cell) for cell in cells)

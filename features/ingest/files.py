@@ -23,12 +23,14 @@ from features.ingest.refusals import save_refusals
 from features.ingest.second_tables import refuse_second_tables
 from features.ingest.workbook import SHEET_SHIFT, read_workbook
 from features.language import UserError, say
+from features.store.quarantine import Quarantined
 
 RESERVED = ("known_from", "superseded_at")  # columns that the store adds
 PANDAS_INDEX = "__index_level_"  # columns that pandas writes beside a table's own
 OTHER_DELIMITERS = (";", "\t", "，", "；", "|")
 SHEETS = b"row:sheets"  # metadata of a table made of ledgers: a line for each sheet, to which ``LINE`` points
 MOST_CELLS = 200_000_000  # of a Parquet file, which may be packed to nothing
+RETIRED = "^\\s*已?(?:离职|离岗|辞职|退休|调离|调走|停职|停用)"  # what is said of a worker who has left
 SHOWN = 8  # names of a header in a message
 
 
@@ -90,9 +92,23 @@ def read_table(table: str, path: Path) -> TableFile:
     if table == REFUSALS:
         columns, rows, bad, more = save_refusals(path, columns, names, rows, bad)
         findings += more
+    if table == "workers":
+        rows, bad = _without_retired(rows, unread, bad)
     with path.open("rb") as file:
         digest = file_digest(file, "blake2b").hexdigest()
     return TableFile(table, path, columns, attributes, unread, rows, bad, findings, read.sheets, digest)
+
+
+def _without_retired(rows: pa.Table, unread: list[str], bad: list[BadRow]) -> tuple[pa.Table, list[BadRow]]:
+    """Set the workers aside of whom a column that nothing reads, such as 状态, says that they have left."""
+    left = np.zeros(len(rows), dtype=bool)
+    for name in dict.fromkeys(unread):
+        left |= pc.fill_null(pc.match_substring_regex(rows[name], RETIRED), False).to_numpy()
+    words = say("写明已离职或离岗，不排走访", "is said to have left and gets no visits")
+    for row in rows.filter(pa.array(left)).to_pylist():
+        line = row.pop(LINE)
+        bad = [*bad, BadRow(line, words, Quarantined.content(row))]
+    return rows.filter(pa.array(~left)), bad
 
 
 def _without_hidden(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]]:

@@ -126,6 +126,17 @@ def same_findings(table: str, same: int) -> list[Finding]:
     return [Finding(Weight.LOOK, table, words, say("请核对", "check them"), same)]
 
 
+def gone_workers(workers: list[str]) -> list[Finding]:
+    """A finding on workers whom the list of workers does not name any more; none without any."""
+    if not workers:
+        return []
+    words = say(
+        "名单里不再有这些工作人员，不再给他们排走访", "are named no longer and get no visits any more"
+    )
+    todo = say("还在的请补上", "name them again where they are still there")
+    return [Finding(Weight.LOOK, "workers", words, todo, len(workers), tuple(workers[:SHOWN]))]
+
+
 def older_finding(ends: str, covered: str) -> Finding:
     """The finding on an export that ends before an earlier one; both as ISO texts."""
     words = say(

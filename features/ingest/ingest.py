@@ -19,7 +19,7 @@ from features.exports.ages import births_from_ages
 from features.exports.causes import causes
 from features.exports.comparison import Handed, compare_export, refused_line, tables_gone
 from features.exports.dates import corrections_from, covered_until, is_older, sql_time
-from features.exports.departures import end_departed
+from features.exports.departures import end_departed, release_workers
 from features.exports.identities import changed_identities
 from features.exports.request_numbers import ALIKE, match_requests, match_rows
 from features.findings import Finding, Weight
@@ -32,6 +32,7 @@ from features.ingest.finding_words import (
     SHOWN,
     aged_findings,
     departed_findings,
+    gone_workers,
     late_finding,
     matched_findings,
     missing_columns,
@@ -47,7 +48,7 @@ from features.ingest.identifiers import (
     unify_areas,
 )
 from features.ingest.ingest_report import PAGE, IngestReport, TableCounts, report_page
-from features.ingest.refusals import match_refusals, register_refusals
+from features.ingest.refusals import match_refusals, register_refusals, spoken_refusals
 from features.ingest.staging import LINE_NUMBER, PROBLEM, good_rows, set_aside, stage, staged, staged_rows
 from features.ingest.untold_attributes import (
     attribute_findings,
@@ -171,6 +172,7 @@ def _open(directory: Path, workspace: Path, require: bool) -> tuple[IngestReport
     with report.stage("read"):
         found = find_tables(directory)
         report.unread_files, report.unread_refusals = found.unread, [*found.unreadable]
+        report.findings += [Finding(Weight.PROTECT, directory.name, line) for line in found.unreadable]
         if require:
             require_tables(directory, found.tables)
         settings = take_settings(directory, workspace)
@@ -247,6 +249,7 @@ def _take_answers(run: _Ingest, path: Path) -> None:
     if answers.rows:
         run.connection.executemany("INSERT INTO refusing VALUES (?, ?, ?)", answers.rows)
     run.report.findings += answers.findings
+    run.report.findings += [Finding(Weight.PROTECT, path.name, line) for line in answers.unread]
     run.report.unread_refusals += answers.unread
 
 
@@ -294,6 +297,7 @@ def _derive(run: _Ingest, file: TableFile) -> TableFile:
     """Fill what other columns of a staged table say: ends, births, refusals, numbers; the file with columns added."""
     connection, report = run.connection, run.report
     table, every, holds = file.table, [*file.columns, *file.attributes], f"{PROBLEM} IS NULL"
+    report.findings += spoken_refusals(connection, table, file.rows, file.columns)
     if table == "requests":
         report.findings += matched_findings(match_requests(connection, staged_rows(table), file.columns))
     elif table in ALIKE:
@@ -369,6 +373,8 @@ def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> No
             keep_waiting(
                 connection, f"(SELECT * FROM {staged(table)} WHERE {PROBLEM} = {text(no_household())})"
             )
+        if table == "workers" and everything and not older:
+            report.findings += gone_workers(release_workers(connection, staged(table)))
         connection.execute(f"DROP TABLE {staged(table)}")
     where = say("记录", "records")
     report.findings += [Finding(Weight.LOOK, where, line) for line in causes(connection, community)]

@@ -11,22 +11,38 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.contract.spoken_values import FALSE, NOTHING, TRUE, UNKNOWN, plain
-from features.contract.table_names import REFUSALS, asks_who_is_willing, contract_names, names_refusal
+from features.contract.table_names import (
+    REFUSALS,
+    asks_for_no_visits,
+    asks_who_is_willing,
+    names_refusal,
+    refuses_visits,
+)
+from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight, line_words
-from features.ingest.csv_reader import LINE, BadRow, TextRows
+from features.ingest.csv_reader import LINE, BadRow
 from features.ingest.identifiers import households_by_form, loose
+from features.ingest.translated_cells import WORDS
 from features.language import say
 from features.store.quarantine import Quarantined
-from features.store.sql import name, text
+from features.store.sql import name, one_value, text
 
 PLACE, _LINE = "household_id", name(LINE)
 VISITS_WELCOME = (
     FALSE | NOTHING | UNKNOWN | {"正常", "同意", "接受", "愿意", "可以", "配合", "未", "0", "0.0"}
 )
 NOES = (FALSE - NOTHING) | {"0", "0.0"}
-LINES = (1 << 32) - 1  # of a row's number: its line within its sheet
+# of texts that may ask for no visits: the table, and the time from which a row counts
+SPOKEN = {
+    "households": "valid_from",
+    "residents": "valid_from",
+    "requests": "requested_at",
+    "outreach": "contacted_at",
+}
+SPEAKING = "访|扰|上门|入户|联系|开门|再来"  # one of which every text has that asks for no visits
 ONES = ("1", "1.0")
 REGISTERS = ("households", "residents")  # whose columns may say that visits are refused
 PERSONAL = (  # columns that point at a household, the surest first
@@ -93,29 +109,6 @@ def _set_welcome_aside(names: list[str], rows: pa.Table) -> tuple[pa.Table, list
     return rows.filter(pa.array([place not in welcome for place in range(len(rows))], type=pa.bool_())), bad
 
 
-@dataclass(frozen=True)
-class Answers:
-    """Who refuses visits by a file's columns that answer it: rows of household_id, from and until; what is to be said."""
-
-    rows: list[tuple[str, str | None, str | None]]
-    findings: list[Finding]
-    unread: list[str]  # a line on refusals of which nobody can tell whose they are
-    digest: str  # of the file's content
-
-
-def answer_columns(read: TextRows) -> list[str]:
-    """Return the columns that answer who refuses visits with a yes or no; none where no column names the household."""
-    there = {*contract_names(REFUSALS, read.names).values(), *(name.strip().lower() for name in read.names)}
-    if PLACE not in there:
-        return []
-    cells = {name: read.rows.column(at).unique().to_pylist() for at, name in enumerate(read.names)}
-    return [
-        name
-        for name in filter(tells_refusal, read.names)
-        if any(cell and (plain(cell) in TRUE | VISITS_WELCOME or "拒" in cell) for cell in cells[name])
-    ]
-
-
 def tells_refusal(column: str) -> bool:
     """Whether a column answers who refuses visits, or who is willing to be visited."""
     return names_refusal(column) or asks_who_is_willing(column)
@@ -133,42 +126,50 @@ def refuses(column: str, value: str) -> bool:
     return word in NOES or (word not in NOTHING | UNKNOWN and bool(re.search("[不拒没]", word)))
 
 
-def refusing_answers(path: Path, read: TextRows, digest: str) -> Answers:
-    """Take the rows of a file of which a column that ``tells_refusal`` refuses."""
-    aliases = contract_names(REFUSALS, read.names)
-    names = [aliases.get(name, name.strip().lower()) for name in read.names]
-    place = {name: read.rows.column(at).to_pylist() for at, name in reversed([*enumerate(names)])}
-    answers = answer_columns(read)
-    columns = {name: read.rows.column(read.names.index(name)).to_pylist() for name in answers}
-    refusing, unread = [], [row.line for row in read.bad]
-    for at, line in enumerate(read.rows[LINE].to_pylist()):
-        if not any(refuses(name, cells[at]) for name, cells in columns.items() if cells[at]):
-            continue
-        household = (place[PLACE][at] or "").strip()
-        if household:
-            since, until = (place[end][at] if end in place else None for end in ("from", "until"))
-            refusing.append((household, since, until))
-        else:
-            unread.append(line & LINES)
-    words = say(f"按 {'、'.join(answers)} 读了谢绝走访", f"refusals were read by {', '.join(answers)}")
-    todo = say("不对的请改这几列", "correct these columns where that is wrong")
-    lines = [
-        say(
-            f"{path.name}：{line_words(sorted(unread))}的谢绝看不出是哪一户，请补上户号",
-            f"{path.name}: nobody can tell whose the refusals of {line_words(sorted(unread))} are; give the household",
-        )
+def spoken_refusals(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, columns: Sequence[str]
+) -> list[Finding]:
+    """Add the households of which a text says that they want no visits to the table ``refusing``.
+
+    connection: with the table ``refusing``, and the table's rows as ``staged_TABLE``.
+    table: of the contract.
+    rows: its rows as they came.
+    columns: the contract's columns that its file has.
+    """
+    if table not in SPOKEN:
+        return []
+    findings, since, contract = [], SPOKEN[table], TABLES[table].columns
+    if "recorded_at" in columns:
+        since = f"greatest({since}, recorded_at)"
+    speaks = asks_for_no_visits if table == "requests" else refuses_visits
+    texts = [
+        column
+        for column in rows.column_names[:-1]
+        if (column not in contract or column in ("text", "outcome")) and not tells_refusal(column)
     ]
-    finding = Finding(Weight.LOOK, path.name, words, todo, len(refusing))
-    return Answers(refusing, [*read.findings, finding], lines if unread else [], digest)
-
-
-def tells_moves(read: TextRows) -> bool:
-    """Whether columns from and to tell a place each, as of who moved, and no time."""
-    names = [name.strip().lower() for name in read.names]
-    if not {"from", "to"} <= {*names}:
-        return False
-    cells = {(cell or "").strip() for cell in read.rows.column(names.index("from")).to_pylist()}
-    return bool(cells) and not any(not cell or re.search(r"\d{4}|[年月日]|\d[-/.]\d", cell) for cell in cells)
+    for column in texts:
+        speaking = pc.fill_null(pc.match_substring_regex(rows[column], SPEAKING), False)
+        distinct = rows[column].filter(speaking).unique().to_pylist()
+        known = [*WORDS["outcome"].values()] if column == "outcome" else []
+        refusing = [cell for cell in distinct if cell.strip() not in sum(known, ()) and speaks(cell)]
+        if not refusing:
+            continue
+        lines = rows.filter(pc.is_in(rows[column], value_set=pa.array(refusing))).select([LINE])
+        connection.register("speaking", lines)
+        count = one_value(
+            connection, f"SELECT count(*) FROM staged_{table} SEMI JOIN speaking USING ({_LINE})"
+        )
+        connection.execute(
+            f"INSERT INTO refusing SELECT household_id, ({since})::VARCHAR, NULL FROM staged_{table}"
+            f" SEMI JOIN speaking USING ({_LINE}) WHERE household_id IS NOT NULL"
+        )
+        connection.unregister("speaking")
+        words = say(
+            f"{column} 里写着谢绝走访，按谢绝处理", f"{column} says that visits are refused: they are"
+        )
+        todo = say("要结束的请在 opt_outs 写 until", "to end one, write until in opt_outs")
+        findings.append(Finding(Weight.LOOK, table, words, todo, count, tuple(refusing)[:EXAMPLES]))
+    return findings
 
 
 def register_refusals(

@@ -8,23 +8,19 @@ COLUMNS = {"household_id": "VARCHAR", "from": "VARCHAR", "until": "VARCHAR"}
 
 def waiting_of_known() -> str:
     """Return SQL of the waiting refusals whose household is among ``known_households``, in the order of ``COLUMNS``."""
-    return (
-        f'SELECT household_id, "from", "until" FROM {TABLE} SEMI JOIN known_households USING (household_id)'
-    )
+    return f"FROM {TABLE} SEMI JOIN known_households USING (household_id)"
 
 
 def keep_waiting(connection: duckdb.DuckDBPyConnection, refusals: str) -> None:
     """Keep refusals until their household is known, and let go of those whose household is.
 
     connection: in a transaction, with ``known_households``.
-    refusals: SQL of those set aside because nobody knows their household, with the columns in ``COLUMNS``.
+    refusals: SQL of those set aside because nobody knows their household, with ``COLUMNS`` but perhaps ``until``.
     """
-    connection.execute(f"""
-        INSERT INTO {TABLE} SELECT DISTINCT household_id, "from"::VARCHAR, "until"::VARCHAR FROM {refusals} new
-        WHERE household_id IS NOT NULL AND NOT EXISTS (
-            SELECT 1 FROM {TABLE} held WHERE held.household_id = new.household_id
-            AND held."from" IS NOT DISTINCT FROM new."from"::VARCHAR
-            AND held."until" IS NOT DISTINCT FROM new."until"::VARCHAR)""")
+    columns = connection.execute(f"SELECT * FROM {refusals} LIMIT 0").description or []
+    until = '"until"' if "until" in {column[0] for column in columns} else "NULL"
+    told = f'SELECT household_id, "from"::VARCHAR, {until}::VARCHAR FROM {refusals} WHERE household_id IS NOT NULL'
+    connection.execute(f"INSERT INTO {TABLE} ({told} EXCEPT FROM {TABLE})")
     connection.execute(
         f"DELETE FROM {TABLE} WHERE household_id IN (SELECT household_id FROM known_households)"
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from features.contract.spoken_values import OPEN, SETTLED, plain
-from features.contract.table_names import names_refusal
+from features.contract.table_names import UNWANTED, names_refusal, refuses_visits
 from features.language import say
 from features.mapping.take_rows import SOURCE
 from service.ledgers.households_of_rows import SURE, Register, households_of
@@ -20,14 +20,7 @@ LOADED, REVIEW, ASIDE = "loaded", "review", "aside"
 CERTAIN = 0.99  # chance of a household from which a refusal binds no other candidate
 SHORTEST_ID = 5  # letters of an id that is no mere number of a row
 VISIT_CHANNEL = ("走访", "visit")
-_UNWANTED = (  # what a resident says who wants no visits
-    r"拒访|勿扰(?!民)|勿访|不要再来|不希望.{0,4}(?:走访|上门)"
-    r"|(?:拒绝|谢绝|不愿意?|不想|不接受|不同意)(?:再|被|接受|社区|网格员)*(?:走访|入户|来访|访问)"
-    r"|(?:不要|别|不用|不必|不需要|无需|不许|不让|停止)再(?:次|来)?(?:上门|走访|入户|打扰我|联系我|来了)"
-    r"|(?:不要|请?勿|停止|不许)(?:走访|入户|来访|上门(?!服务|维修|检查|推销|收))"
-)
-_REFUSES = re.compile(rf"{_UNWANTED}|(?:拒绝|谢绝|不愿|不想|不接受|不同意)(?:再|被|接受)?(?:上门|联系|开门)")
-_ASKS_FOR_NO_VISITS = re.compile(_UNWANTED)  # of a request others may refuse something: 物业拒绝上门维修
+_ASKS_FOR_NO_VISITS = re.compile(UNWANTED)  # of a request others may refuse something: 物业拒绝上门维修
 _NO_WISH = re.compile(  # what a visit's note says of a home that wants nothing
     r"(?:(?:一切|身体|家[中里]|目前|情况|暂时?|现在?|生活|状况)*(?:无|没有?|正常|良好|健康|平安|稳定|尚可|较好|很好|不在家?|没人|无人|未遇)"
     r"(?:在家|应答|人|诉求|需求|需要|困难|问题|异常|变化|特殊|情况)*[，,。；;、\s]*)+"
@@ -294,4 +287,4 @@ def _refuses(event: dict[Any, Any]) -> bool:
     if event["shape"] == "requests":
         return bool(event["refusal"] or _ASKS_FOR_NO_VISITS.search(said))
     words = " ".join(event[column] for column in ("visited", "status", "result"))
-    return bool(event["refusal"] or names_refusal(words) or _REFUSES.search(said))
+    return bool(event["refusal"] or names_refusal(words) or refuses_visits(said))

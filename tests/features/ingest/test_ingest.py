@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_records import day
 from ready_process import run_to_end
-from tiny_town import TABLE_ROWS, TinyTown, households, make_tiny_town, outreach, requests, residents
+from tiny_town import TABLE_ROWS, TinyTown, households, make_tiny_town, outreach, requests, residents, workers
 
 from features.contract.tables import TABLES
 from features.ingest.ingest import check, ingest
@@ -712,3 +712,18 @@ def test_a_column_that_other_cells_keep_from_being_a_number_or_birth_is_named(ti
     assert any("children 大多是数或是否" in line and "很多，共 4 处" in line for line in lines)
     assert any("head_birth_year 读不成出生日期" in line and "，共 13 处" in line for line in lines)
     assert not any("电话" in line for line in lines)
+
+
+def test_workers_who_are_named_no_longer_or_have_left_get_no_visits(tiny_town):
+    tiny_town.ingest()
+    tiny_town.write("workers", workers()[:2])
+    report = tiny_town.ingest()
+    assert "workers: 名单里不再有这些工作人员，不再给他们排走访：W3，共 1 处" in "\n".join(report.lines())
+    assert list(tiny_town.records().workers["worker_id"]) == ["W1", "W2"]
+    states = ("在岗", "已离职", "在岗")
+    tiny_town.write("workers", [{**row, "状态": state} for row, state in zip(workers(), states, strict=True)])
+    assert tiny_town.ingest().tables["workers"].quarantined == 1
+    assert list(tiny_town.records().workers["worker_id"]) == ["W1", "W3"]
+    (tiny_town.directory / "workers.csv").unlink()
+    tiny_town.ingest()
+    assert list(tiny_town.records().workers["worker_id"]) == ["W1", "W3"]

@@ -1,15 +1,17 @@
 """Anything readable of a refusal refuses, wherever it stands and however its household is named."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import openpyxl
 import pytest
-from tiny_town import Row, TinyTown, households, requests, residents
+from tiny_town import Row, TinyTown, households, outreach, requests, residents
 
 from features.ingest.ingest import check, ingest
 from features.ingest.ingest_report import IngestReport
 from features.language import UserError
+from features.point_in_time.records import day_of
 
 
 def refusing(town: TinyTown, rows: list[Row]) -> tuple[list[str], IngestReport]:
@@ -286,7 +288,7 @@ def test_rows_of_refusals_that_say_no_do_not_refuse_and_are_set_aside(tiny_town:
     found, report = refusing(tiny_town, rows)
     assert found == ["H01", "H03"] and report.tables["opt_outs"].quarantined == 2
     assert not report.unread_refusals
-    why = [{**row, "拒访原因": row.pop("是否拒访") and "无"} for row in rows]
+    why = [{"household_id": row["household_id"], "from": "2024-04-02", "拒访原因": "无"} for row in rows]
     assert refusing(tiny_town, why)[0] == ["H01", "H02", "H03", "H04"]
 
 
@@ -341,3 +343,33 @@ def test_a_register_in_wide_letters_is_the_one_that_refusals_mean(tiny_town: Tin
     found, report = refusing(tiny_town, [{"household_id": "H03", "from": "2024-04-01", "until": ""}])
     assert found == ["Ｈ０3"]
     assert "H02 ≈ Ｈ０2" in "\n".join(report.lines())
+
+
+def test_words_of_the_register_that_want_no_visits_refuse_and_are_said(tiny_town: TinyTown) -> None:
+    notes = {"H02": "本人要求不要再上门", "H03": "拒访", "H04": "喜欢安静", "H05": "门禁已修好，可上门"}
+    tiny_town.write(
+        "households", [{**row, "备注": notes.get(row["household_id"], "")} for row in households()]
+    )
+    people = [{**row, "备注": "谢绝走访" if row["household_id"] == "H09" else ""} for row in residents()]
+    tiny_town.write("residents", people)
+    found, report = refusing(tiny_town, [])
+    assert found == ["H02", "H03", "H09"]
+    assert "households: 备注 里写着谢绝走访，按谢绝处理" in "\n".join(report.lines())
+
+
+def test_a_request_or_visit_whose_words_want_no_visits_refuses_from_when_it_was_recorded(
+    tiny_town: TinyTown,
+) -> None:
+    asked = [
+        {**row, "text": "请不要再上门走访" if row["request_id"] == "R8" else row["text"]}
+        for row in requests()
+    ]
+    tiny_town.write("requests", [*asked, {**asked[0], "request_id": "R9", "text": "物业拒绝上门维修"}])
+    visits = [{**row, "备注": ""} for row in outreach()]
+    visits[0]["备注"], visits[1]["outcome"], visits[2]["outcome"] = "住户不愿走访", "不要再来了", "拒访"
+    tiny_town.write("outreach", visits)
+    assert refusing(tiny_town, [])[0] == ["H03", "H05", "H08"]
+    records = tiny_town.records()
+    h08 = [str(records.household_ids[one]) == "H08" for one in records.opt_outs.household]
+    # R8 was made two days before it was recorded
+    assert records.opt_outs.visible_from[h08] == day_of(date(2024, 6, 6)) + 9 / 24

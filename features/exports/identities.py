@@ -16,6 +16,7 @@ from features.store.database import attribute_columns
 from features.store.sql import held, name, one_value
 
 BELONGING = ("requests", "residents", "outreach")  # tables whose rows are somebody's
+FACTS = ("need", "requested_at", "contacted_at")  # of a request or visit, which few corrections change
 ALL_CHANGED = 3  # columns of a household without address or telephone, from which on it seems another
 FEWEST_ANEW, SHARE_ANEW = 2, 0.5  # of the households that are new and of those that are gone
 
@@ -43,10 +44,12 @@ def changed_identities(connection: duckdb.DuckDBPyConnection, tables: Mapping[st
             alarms.append(finding.line())
         elif finding:
             findings.append(finding)
+        findings += _changed_facts(connection, table, tables[table])
     for table in (table for table in COMPARED if table in tables):
         alarms += _taken_back(connection, table, tables[table])
     for table in ("households", "residents"):
         if table in tables and "valid_until" in tables[table].columns:
+            alarms += _ended_at_once(connection, table, tables[table])
             findings += _there_again(connection, table, tables[table])
     return Changed(alarms, findings)
 
@@ -74,6 +77,27 @@ def _other_households(connection: duckdb.DuckDBPyConnection, table: str, given: 
         "use numbers that do not come again and households' lasting ids; who moved gets a new row from that day on",
     )
     return Finding(weight, table, words, todo, count, _shown(pairs))
+
+
+def _changed_facts(connection: duckdb.DuckDBPyConnection, table: str, given: Handed) -> list[Finding]:
+    """Findings on needs and times that are others than before under the same number, for many rows at once."""
+    key, findings = TABLES[table].key[0], []
+    for column in (column for column in FACTS if column in given.columns and column in TABLES[table].columns):
+        both = f"{given.rows} new JOIN {held(table)} held USING ({key})"
+        other = f"new.{column} <> held.{column}"
+        count, every = connection.execute(
+            f"SELECT count(*) FILTER ({other}), count(*) FROM {both}"
+        ).fetchall()[0]
+        if count < FEWEST_GONE or count <= GONE_SHARE * every:
+            continue
+        pairs = connection.execute(
+            f"SELECT {key}, held.{column}::VARCHAR, new.{column}::VARCHAR FROM {both} WHERE {other}"
+            f" ORDER BY 1 LIMIT {EXAMPLES}"
+        ).fetchall()
+        words = say(f"编号没变，{column} 变了", f"rows have the number as before and another {column}")
+        todo = say("已按新的更正；请核对导出", "they were corrected; check the export")
+        findings.append(Finding(Weight.LOOK, table, words, todo, count, _shown(pairs)))
+    return findings
 
 
 def _numbered_anew(connection: duckdb.DuckDBPyConnection, given: Handed) -> list[str]:
@@ -183,6 +207,24 @@ def _taken_back(connection: duckdb.DuckDBPyConnection, table: str, given: Handed
             f"{table}：更正的 {changed} 行里有 {again} 行又成了更正以前的样子，像是读入了旧文件；请核对",
             f"{table}: {again} of {changed} rows that changed are again as they were before a correction: perhaps an"
             " old file; check it",
+        )
+    ]
+
+
+def _ended_at_once(connection: duckdb.DuckDBPyConnection, table: str, given: Handed) -> list[str]:
+    """A line where many of those who were there are said to have left by one export."""
+    keys = ", ".join(map(name, TABLES[table].key))
+    ended, every = connection.execute(
+        f"SELECT count(*) FILTER (new.valid_until IS NOT NULL), count(*) FROM {held(table)} held"
+        f" LEFT JOIN {given.rows} new USING ({keys}) WHERE held.valid_until IS NULL"
+    ).fetchall()[0]
+    if ended < FEWEST_GONE or ended <= GONE_SHARE * every:
+        return []
+    return [
+        say(
+            f"{table}：{every} 行里有 {ended} 行这批写明已搬走或去世，不再上名单；请核对 valid_until 和状态列",
+            f"{table}: {ended} of {every} rows are said to have left by this export, and are listed no longer; check"
+            " valid_until and columns of states",
         )
     ]
 

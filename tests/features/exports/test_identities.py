@@ -136,11 +136,32 @@ def test_requests_under_new_numbers_that_tell_only_the_day_count_once(office):
     assert len(office.known("2024-06-03").requests) == 2
 
 
+def test_a_monday_stops_before_many_who_are_said_to_have_left_at_once(office):
+    many = [home(n, valid_until="") for n in range(1, 31)]
+    office.hand_in(many)
+    left = [{**row, "valid_until": "2024-02-01"} for row in many]
+    assert office.hand_in([*left[:2], *many[2:]]).alarms == []
+    with pytest.raises(UserError, match="households：28 行里有 8 行这批写明已搬走或去世"):
+        office.hand_in([*left[:10], *many[10:]], accept=False)
+
+
 def test_an_end_that_is_not_given_any_more_is_told(office):
     ended = [home(1, valid_until="2024-02-01"), home(2, valid_until=""), home(3, valid_until="")]
     office.hand_in(ended)
     report = office.hand_in([{**row, "valid_until": ""} for row in ended])
     assert "households: 原来写明已搬走或去世，这批又没有写，按还住着算：H1，共 1 处" in said(report)
+
+
+def test_needs_and_times_that_change_for_many_requests_at_once_are_told(office):
+    asked = [ask(f"R{n}", n % 3 + 1, f"2024-03-{n + 1:02d}") for n in range(20)]
+    office.hand_in(requests=asked)
+    one = [{**asked[0], "need": "meal"}, *asked[1:]]
+    assert "need 变了" not in said(office.hand_in(requests=one))
+    report = office.hand_in(requests=[*one[:14], *({**row, "need": "meal"} for row in asked[14:])])
+    assert "requests: 编号没变，need 变了：R14: care → meal、R15: care → meal" in said(report)
+    assert report.exit_code() == 3
+    other = [{**row, "requested_at": asked[19 - n]["requested_at"]} for n, row in enumerate(asked)]
+    assert "requested_at 变了" in said(office.hand_in(requests=other))
 
 
 def test_a_monday_stops_before_an_old_register_beside_new_requests(office):

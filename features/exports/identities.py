@@ -16,7 +16,7 @@ from features.store.database import attribute_columns
 from features.store.sql import held, name, one_value
 
 BELONGING = ("requests", "residents", "outreach")  # tables whose rows are somebody's
-FACTS = ("need", "requested_at", "contacted_at")  # of a request or visit, which few corrections change
+FACTS = ("grid_id", "need", "requested_at", "contacted_at", "outcome")  # which few corrections change
 ALL_CHANGED = 3  # columns of a household without address or telephone, from which on it seems another
 FEWEST_ANEW, SHARE_ANEW = 2, 0.5  # of the households that are new and of those that are gone
 
@@ -44,6 +44,7 @@ def changed_identities(connection: duckdb.DuckDBPyConnection, tables: Mapping[st
             alarms.append(finding.line())
         elif finding:
             findings.append(finding)
+    for table in (table for table in ("households", *BELONGING) if table in tables):
         findings += _changed_facts(connection, table, tables[table])
     for table in (table for table in COMPARED if table in tables):
         alarms += _taken_back(connection, table, tables[table])
@@ -80,10 +81,11 @@ def _other_households(connection: duckdb.DuckDBPyConnection, table: str, given: 
 
 
 def _changed_facts(connection: duckdb.DuckDBPyConnection, table: str, given: Handed) -> list[Finding]:
-    """Findings on needs and times that are others than before under the same number, for many rows at once."""
+    """Findings on grids, needs and times that are others than before under the same number, for many rows at once."""
     key, findings = TABLES[table].key[0], []
+    keys = ", ".join(map(name, TABLES[table].key))
     for column in (column for column in FACTS if column in given.columns and column in TABLES[table].columns):
-        both = f"{given.rows} new JOIN {held(table)} held USING ({key})"
+        both = f"{given.rows} new JOIN {held(table)} held USING ({keys})"
         other = f"new.{column} <> held.{column}"
         count, every = connection.execute(
             f"SELECT count(*) FILTER ({other}), count(*) FROM {both}"

@@ -164,6 +164,14 @@ def test_needs_and_times_that_change_for_many_requests_at_once_are_told(office):
     assert "requested_at 变了" in said(office.hand_in(requests=other))
 
 
+def test_grids_that_change_for_many_households_at_once_are_told(office):
+    many = [home(n) for n in range(1, 31)]
+    office.hand_in(many)
+    moved = [{**row, "grid_id": "G9"} for row in many[:8]]
+    report = office.hand_in([*moved, *many[8:]])
+    assert "households: 编号没变，grid_id 变了：H1: G1 → G9" in said(report) and report.exit_code() == 3
+
+
 def test_a_monday_stops_before_an_old_register_beside_new_requests(office):
     old, new = ([home(n, children=children) for n in range(1, 11)] for children in (1, 2))
     office.hand_in(old)

@@ -238,7 +238,7 @@ def _write_head(
     outcomes, wrong = say("、", ", ").join(outcome_names().values()), feedback_names()
     how = say(
         f"填写：每行在“结果”里选 {outcomes}；走访日期不填，就按交表那天算；有意见在“反馈”里选（{wrong['do_not_contact']}"
-        "＝马上不上名单），满意度 5 为最好；居民提到别的事，写在“别的需要”里。可以排序、删行，请不要改动户号和需求。",
+        "＝从此不上名单），满意度 5 为最好；居民提到别的事，写在“别的需要”里。可以排序、删行，请不要改动户号和需求。",
         f"To fill in: choose {outcomes} on each row; without a date the day of return counts. Choose feedback"
         f" where there is any ({wrong['do_not_contact']}: on no list from now on); 5 is the best mark; other needs"
         " go into “another need”. Rows"

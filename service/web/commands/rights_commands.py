@@ -86,7 +86,7 @@ def refuse(workspace: Path, household: str, until: date | None) -> None:
     shelf.refresh()
     begins = refuses_from(shelf.served, _today(workspace))
     refuse(_open(workspace, household), operator(), household, begins, until)
-    show_line(f"{household} 已登记不要再来，马上不上名单", f"{household} is on no list from now on")
+    show_line(f"{household} 已登记不要再来，从现在起不上名单", f"{household} is on no list from now on")
 
 
 @resident.command("accept", help=say("收回谢绝", "end a refusal"))

@@ -50,7 +50,8 @@ def visits(
             refuse_unless_known("grid", grid, week.grids_in_sight(asker))
         rows = _of_list(rows, None if coordinators else grid)
     assigned = [row for row in rows if asker.worker_id and row["worker_id"] == asker.worker_id]
-    shown = rows if everybody or not assigned else assigned
+    own = bool(assigned) or _works(asker, week)
+    shown = assigned if own and not everybody else rows
     done = results(request, shown)
     if shown:
         note(request, asker, "visits.read", dict.fromkeys(row["household_id"] for row in shown), week.as_of)
@@ -66,14 +67,20 @@ def visits(
         finished=sum(card["finished"] for card in cards),
         total=len(cards),
         title=say("我的走访名单", "My visits")
-        if assigned and not everybody
+        if own and not everybody
         else _title(asker, grid, coordinators),
         others=len(rows) > len(shown),
-        own=bool(assigned),
+        own=own,
         colleagues=_colleagues(request, asker, week, shown) if grid else {},
         weeks=_weeks(request, week),
         handed_over=handed_over,
     )
+
+
+def _works(asker: Identity, week: Week) -> bool:
+    """Tell whether the asker is one of the week's workers, whose own list may be empty."""
+    workers = week.around.get("workers", [])
+    return bool(asker.worker_id) and any(worker["worker_id"] == asker.worker_id for worker in workers)
 
 
 def _of_list(rows: list[Row], grid: str | None) -> list[Row]:

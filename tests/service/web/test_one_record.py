@@ -211,6 +211,16 @@ def test_a_visit_is_handed_to_a_colleague(handing_over):
     assert stored_rows(client, row, "outreach")[-1]["worker_id"] == "w0"
 
 
+def test_a_worker_who_has_no_visit_sees_an_empty_list_and_not_everybodys(client, monkeypatch):
+    deng, around = As(client, "deng"), client.app.state.shelf.served.newest.around
+    assert 'data-household="' in deng.get("/visits").text, "a login whose number is no worker's sees the grid"
+    worker = {"worker_id": "w0", "name": "邓红", "grid_id": "g0", "visits": 3, "coordinator": False}
+    monkeypatch.setitem(around, "workers", [*around["workers"], worker])
+    page = deng.get("/visits").text
+    assert "我的走访名单" in page and 'data-household="' not in page and "看全网格的名单" in page
+    assert 'data-household="' in deng.get("/visits?everybody=true").text
+
+
 def test_the_newest_handover_counts_and_an_outcome_is_of_whose_visit_it_is(handing_over):
     client = handing_over
     row, li, deng = visit(client, 1), As(client, "li"), As(client, "deng")

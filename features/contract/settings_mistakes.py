@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from features.language import say
 
-QUOTES = "“”‘’＂＇"
+QUOTES = ("“", "”", "‘", "’", "＂", "＇")
 AS_THEY_ARE = ("name", "ask", "zh", "en", "organiser", "values")  # keys of texts for people, or of a table
 WIDE = re.compile("[：\\u3000\\u00a0]")
 COLUMN_KEYS = ("names", "reasons")  # sections whose keys are columns of a table
@@ -109,7 +109,7 @@ def slip_of_signs(value: Any, place: str = "") -> str:
                 f"{place}: “{joined}” 里有中文逗号或顿号，成了一项；请用英文逗号（,）隔开",
                 f"{place}: {joined} has a wide comma and is one entry; separate entries by a plain comma",
             )
-    elif isinstance(value, str) and value[:1] in QUOTES and value[-1:] in QUOTES:
+    elif isinstance(value, str) and value.startswith(QUOTES) and value.endswith(QUOTES):
         return say(
             f"{place}: {value} 带着中文引号，引号成了内容；请去掉，或改成英文引号",
             f"{place}: {value} has curly quotes, which became part of it; leave them out, or use straight ones",

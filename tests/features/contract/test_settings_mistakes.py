@@ -3,6 +3,7 @@
 import pytest
 from tiny_town import TinyTown
 
+from features.contract.settings_mistakes import slip_of_signs
 from features.language import UserError, in_language
 
 COMMUNITY = "community: {name: 西山社区}\n"
@@ -131,3 +132,11 @@ def test_the_day_on_which_a_programme_opens_may_be_written_in_many_ways(
     )
     tiny_town.ingest()
     assert month_day(read_settings(tiny_town.workspace).programmes[0].opens, (1, 1)) == (7, 5)
+
+
+def test_an_empty_text_and_quotes_within_one_are_no_slip() -> None:
+    value = {
+        "community": {"phone": "", "name": "“甲”社区"},
+        "needs": [{"id": "a", "ask": "“谁”带孩子，几点？"}],
+    }
+    assert slip_of_signs(value) == ""

@@ -164,6 +164,9 @@ def test_a_filled_in_workbook_is_never_overwritten(tmp_path: Path, files: dict[s
     assert "filled-1-grid-g1.xlsx" in line
     assert (tmp_path / "filled-1-grid-g1.xlsx").is_file()
     assert (tmp_path / "grid-g1.xlsx").read_bytes() == files["grid-g1.xlsx"]
+    (tmp_path / "grid-g1.xlsx").write_bytes(b"PK half of it")  # nobody can tell whether it was filled in
+    (line,) = write(tmp_path, files)
+    assert (tmp_path / "filled-2-grid-g1.xlsx").read_bytes() == b"PK half of it" and "filled-2" in line
     gone = {name: content for name, content in files.items() if not name.startswith("coordinators")}
     write(tmp_path, gone)
     assert not (tmp_path / "coordinators.html").exists()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import nullcontext
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import openpyxl
@@ -15,8 +15,10 @@ from week_lists import change, columns_of
 from features.ingest.erasure import rows_of_household
 from features.ingest.ingest import ingest_rows
 from service.returns.beside_service import beside_service
-from service.web.database.tables import OF_HOUSEHOLD, Reassignment, User
+from service.web.database.tables import OF_HOUSEHOLD, Outcome, Reassignment, User
+from service.web.intake.counted import paper_counts
 from service.web.intake.handover import drain
+from service.web.published.from_records import Recorded
 from service.weekly.record_week import record_files
 from service.weekly.week_directory import week_directory
 
@@ -148,6 +150,14 @@ def test_a_report_of_an_earlier_visit_does_not_take_the_place_of_paper(client):
     assert outcome_of(client, row)["outcome"] == "not_needed"
     by_phone(client, row, "declined", FRIDAY + timedelta(days=1))
     assert outcome_of(client, row)["outcome"] == "declined"
+
+
+@pytest.mark.parametrize(
+    ("drained", "current", "counts"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_on_one_day_paper_counts_where_it_was_registered_later_and_stands(drained, current, counts):
+    report = Outcome(contacted_on=MONDAY, drained_at=datetime(2024, 9, 3, tzinfo=UTC) if drained else None)
+    assert paper_counts(report, Recorded("declined", MONDAY, current)) is counts
 
 
 def test_of_paper_and_service_the_row_stored_last_is_that_of_the_later_visit():

@@ -1,5 +1,6 @@
 """Getting in: passwords, sessions, lock-outs, API keys; on both databases."""
 
+import asyncio
 import re
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from service.web.auth import identities, people, second_factor
 from service.web.auth import sign_in as entrance
 from service.web.auth.failures import browser_cookie, source_of
 from service.web.base.limiting import MOST_COUNTED, Limits
+from service.web.base.middleware import Frame
 from service.web.base.problems import Problem
 from service.web.base.settings import Settings, read_settings
 from service.web.database.tables import ApiKey, Entry, SignIn, SignInFailure, User, now
@@ -424,10 +426,26 @@ def test_bodies_have_a_limit_whether_they_say_their_length_or_not(tmp_path):
     settings = Settings(workspace=tmp_path, environment="development", largest_body=1000)
     with TestClient(create_app(settings)) as client:
         large = b'{"login":"' + b"x" * 2000 + b'"}'
-        pieces = [large[at : at + 400] for at in range(0, len(large), 400)]  # each of them is allowed
-        for content in (large, iter([large[:900], large[900:]]), iter(pieces)):
+        for content in (large, iter([large[:900], large[900:]])):
             answer = client.post("/v1/session", content=content, headers={"content-type": "application/json"})
             assert answer.status_code == 413 and answer.json()["type"] == "urn:xianying:too-large"
+
+
+def test_a_body_in_small_pieces_has_the_same_limit(tmp_path):
+    settings = Settings(workspace=tmp_path, environment="development", largest_body=1000)
+    waiting = [{"type": "http.request", "body": b"x" * 400, "more_body": True} for _ in range(9)]
+    answered = []
+
+    async def receive():
+        return waiting.pop(0)
+
+    async def send(message):
+        answered.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/session", "raw_path": b"/v1/session"}
+    scope |= {"query_string": b"", "headers": [(b"content-type", b"application/json")]}
+    asyncio.run(Frame(create_app(settings), settings)(scope, receive, send))
+    assert answered[0]["status"] == 413 and len(waiting) == 6
 
 
 def test_many_other_addresses_give_no_new_start_to_one_that_tried_too_often():

@@ -16,7 +16,7 @@ from features.ingest.erasure import rows_of_household
 from features.ingest.ingest import ingest_rows
 from service.returns.beside_service import beside_service
 from service.web.database.tables import OF_HOUSEHOLD, Outcome, Reassignment, User
-from service.web.intake.counted import paper_counts
+from service.web.intake import counted
 from service.web.intake.handover import drain
 from service.web.published.from_records import Recorded
 from service.weekly.record_week import record_files
@@ -157,7 +157,21 @@ def test_a_report_of_an_earlier_visit_does_not_take_the_place_of_paper(client):
 )
 def test_on_one_day_paper_counts_where_it_was_registered_later_and_stands(drained, current, counts):
     report = Outcome(contacted_on=MONDAY, drained_at=datetime(2024, 9, 3, tzinfo=UTC) if drained else None)
-    assert paper_counts(report, Recorded("declined", MONDAY, current)) is counts
+    assert counted.paper_counts(report, Recorded("declined", MONDAY, current)) is counts
+
+
+def test_paper_that_says_the_same_of_another_day_is_paper():
+    later = Recorded("needed", FRIDAY, True)
+    reports = [Outcome(outcome="needed", contacted_on=MONDAY)]
+    assert counted.on_paper(reports, [Recorded("needed", MONDAY, False), later]) == [later]
+
+
+def test_a_report_that_was_undone_is_none_beside_paper(client):
+    row, li = visit(client, 0), As(client, "li")
+    noted = li.post("/v1/outcomes", {"outreach_id": row["outreach_id"], "outcome": "needed"}).json()
+    assert li.delete(f"/v1/outcomes/{noted['id']}").status_code == 200
+    drained(client)
+    assert row["outreach_id"] not in counted.reported_outcomes(workspace_of(client))
 
 
 def test_of_paper_and_service_the_row_stored_last_is_that_of_the_later_visit():

@@ -6,7 +6,7 @@ from features.contract.community import Community
 from features.contract.tables import TABLES
 from features.exports.ages import Aged
 from features.exports.departures import Departed
-from features.exports.request_numbers import Matched
+from features.exports.row_numbers import Matched
 from features.findings import Finding, Weight
 from features.ingest.checks import no_household, no_record
 from features.ingest.files import TableFile

@@ -21,7 +21,7 @@ from features.exports.comparison import Handed, compare_export, refused_line, ta
 from features.exports.dates import corrections_from, covered_until, is_older, sql_time
 from features.exports.departures import end_departed, release_workers
 from features.exports.identities import changed_identities
-from features.exports.request_numbers import ALIKE, match_requests, match_rows
+from features.exports.row_numbers import ALIKE, match_requests, match_rows
 from features.findings import Finding, Weight
 from features.ingest.checks import no_household
 from features.ingest.directory import Found, find_tables, read_answers, require_tables

@@ -12,8 +12,8 @@ from features.contract.need_kinds import FEWEST_TOLD
 from features.contract.spoken_values import ABOVE, UNKNOWN
 from features.contract.table_names import REFUSALS
 from features.contract.tables import TABLES, Column
-from features.exports.request_numbers import Staged as StagedRows
-from features.exports.request_numbers import tell_apart
+from features.exports.row_numbers import Staged as StagedRows
+from features.exports.row_numbers import tell_apart
 from features.findings import EXAMPLES, Finding, Weight
 from features.ingest.checks import EARLIEST, ENDS, SETTLED, Rule, cell_rules, raw, row_rules
 from features.ingest.csv_reader import LINE
@@ -71,7 +71,7 @@ def good_rows(table: str) -> str:
 
 
 def staged_rows(table: str) -> StagedRows:
-    """Return a table's staged rows in the form that ``features.exports.request_numbers`` takes."""
+    """Return a table's staged rows in the form that ``features.exports.row_numbers`` takes."""
     return StagedRows(staged(table), LINE_NUMBER, f"{PROBLEM} IS NULL")
 
 

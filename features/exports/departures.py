@@ -21,8 +21,12 @@ from features.contract.spoken_values import (
     read_moment,
     read_truth,
 )
-from features.store.sql import name, one_value, text
+from features.exports.comparison import GONE_SHARE
+from features.findings import EXAMPLES
+from features.language import say
+from features.store.sql import held, name, one_value, text
 
+FEWEST_EMPTY = 2  # areas that lose all their workers at once, from which on a list seems to be a part of one
 USUAL = {
     "left": (
         ("是否已迁出", "是否迁出", "已迁出", "是否已搬走", "是否搬走", "是否注销", "moved_out", "moved_away"),
@@ -230,13 +234,37 @@ def _signs(community: Community, there: dict[str, str]) -> Iterable[Sign]:
         )
 
 
-def release_workers(connection: duckdb.DuckDBPyConnection, named: str) -> list[str]:
-    """Let go of the workers whom a list of workers does not name any more, and return their ids.
+def release_workers(
+    connection: duckdb.DuckDBPyConnection, named: str, unread: str
+) -> tuple[list[str], list[str]]:
+    """Let go of the workers whom a list of workers does not name any more.
 
-    ``named``: the table with the rows of the list, usable or not; where none can be read nobody is let go.
+    named: the table with the rows of the list, usable or not; where none can be read nobody is let go.
+    unread: the rows that broke apart; a worker whose id stands in them stays.
+
+    Returns their ids, and a line where so many areas lose all their workers that the list seems to be a part of one.
     """
-    gone = connection.execute(f"""
-        UPDATE workers SET superseded_at = current_localtimestamp() WHERE superseded_at IS NULL
+    area = "coalesce(microgrid_id, grid_id)"
+    there = f"(SELECT DISTINCT {area} AS area FROM {held('workers')} WHERE {area} IS NOT NULL)"
+    every = one_value(connection, f"SELECT count(*) FROM {there}")
+    gone = connection.execute(
+        f"""UPDATE workers SET superseded_at = current_localtimestamp() WHERE superseded_at IS NULL
         AND worker_id NOT IN (SELECT worker_id FROM {named} WHERE worker_id IS NOT NULL)
-        AND (SELECT count(worker_id) FROM {named}) > 0 RETURNING worker_id""").fetchall()
-    return sorted(worker for (worker,) in gone)
+        AND (SELECT count(worker_id) FROM {named}) > 0 AND NOT contains(?, worker_id)
+        RETURNING worker_id, {area}""",
+        [unread],
+    ).fetchall()
+    left = {place for (place,) in connection.execute(f"FROM {there}").fetchall()}
+    empty = sorted({place for _, place in gone if place} - left)
+    ids = sorted(worker for worker, _ in gone)
+    if len(empty) < FEWEST_EMPTY or len(empty) <= GONE_SHARE * every:
+        return ids, []
+    shown = "、".join(empty[:EXAMPLES])
+    return ids, [
+        say(
+            f"workers：{every} 个网格、微网格里有 {len(empty)} 个（{shown} 等）原有的人都不在这份名单里，像是"
+            "只交了一部分，那里会没有人走访；请交整份名单",
+            f"workers: {len(empty)} of {every} grids and micro-grids ({shown}) lose all their workers: the list seems to"
+            " be a part of one, and nobody visits there; hand in the whole list",
+        )
+    ]

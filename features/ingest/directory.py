@@ -10,16 +10,19 @@ from features.contract.spoken_values import TRUE, plain
 from features.contract.table_names import (
     FILES,
     REFUSALS,
+    VISITS_WELCOME,
     contract_names,
     names_refusal,
+    refuses,
     table_named,
     table_of,
+    tells_refusal,
 )
 from features.contract.tables import TABLES
 from features.findings import Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, TextRows
 from features.ingest.files import READERS
-from features.ingest.refusals import PLACE, VISITS_WELCOME, refuses, tells_refusal
+from features.ingest.refusals import PLACE
 from features.ingest.workbook import SHEET_SHIFT, first_words
 from features.language import UserError, say
 

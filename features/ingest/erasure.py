@@ -14,6 +14,7 @@ import duckdb
 
 from features.atomic import scratch_directory, write_atomically
 from features.contract.tables import TABLES
+from features.store import waiting_refusals
 from features.store.database import STORE, begin, open_store, read_store
 from features.store.partitions import forget, root_of
 from features.store.quarantine import FOLDER
@@ -180,7 +181,8 @@ def _persons_of(connection: duckdb.DuckDBPyConnection, household_id: str) -> lis
 
 def _forget_changes(connection: duckdb.DuckDBPyConnection, household_id: str) -> None:
     """Remove what was decided about a household: links, and merges and moves of it and its residents."""
-    connection.execute("DELETE FROM link_decisions WHERE household_id = ?", [household_id])
+    for table in ("link_decisions", waiting_refusals.TABLE):
+        connection.execute(f"DELETE FROM {table} WHERE household_id = ?", [household_id])
     connection.execute(
         f"""DELETE FROM {TABLE} WHERE ? IN (subject, target) OR (kind <> 'household' AND subject IN (
             SELECT resident_id FROM residents WHERE household_id = ?))""",

@@ -6,6 +6,7 @@ from errno import ENOENT
 from hashlib import file_digest
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,7 +31,9 @@ PANDAS_INDEX = "__index_level_"  # columns that pandas writes beside a table's o
 OTHER_DELIMITERS = (";", "\t", "，", "；", "|")
 SHEETS = b"row:sheets"  # metadata of a table made of ledgers: a line for each sheet, to which ``LINE`` points
 MOST_CELLS = 200_000_000  # of a Parquet file, which may be packed to nothing
-RETIRED = "^\\s*已?(?:离职|离岗|辞职|退休|调离|调走|停职|停用)"  # what is said of a worker who has left
+RETIRED = (  # what is said of a worker who has left
+    r"^\s*已?(?:经|于)?[\d年月日./-]*(?:离职|离岗|辞职|退休|调离|调走|停职|停用)(?:人员|了)?[\s\d年月日./（()）-]*$"
+)
 SHOWN = 8  # names of a header in a message
 
 
@@ -99,15 +102,19 @@ def read_table(table: str, path: Path) -> TableFile:
     return TableFile(table, path, columns, attributes, unread, rows, bad, findings, read.sheets, digest)
 
 
+def has_left() -> str:
+    """Return the problem of a worker who is said to have left."""
+    return say("写明已离职或离岗，不排走访", "is said to have left and gets no visits")
+
+
 def _without_retired(rows: pa.Table, unread: list[str], bad: list[BadRow]) -> tuple[pa.Table, list[BadRow]]:
     """Set the workers aside of whom a column that nothing reads, such as 状态, says that they have left."""
     left = np.zeros(len(rows), dtype=bool)
     for name in dict.fromkeys(unread):
         left |= pc.fill_null(pc.match_substring_regex(rows[name], RETIRED), False).to_numpy()
-    words = say("写明已离职或离岗，不排走访", "is said to have left and gets no visits")
     for row in rows.filter(pa.array(left)).to_pylist():
         line = row.pop(LINE)
-        bad = [*bad, BadRow(line, words, Quarantined.content(row))]
+        bad = [*bad, BadRow(line, has_left(), Quarantined.content(row))]
     return rows.filter(pa.array(~left)), bad
 
 
@@ -166,12 +173,12 @@ def with_need_ids(file: TableFile, names: Mapping[str, str]) -> TableFile:
     return replace(file, rows=file.rows.set_column(place, "need", ids))
 
 
-def with_refusals(file: TableFile | None, refusing: pa.Table) -> TableFile | None:
-    """Add refusals that other files tell of to those of their own file.
+def with_refusals(connection: duckdb.DuckDBPyConnection, file: TableFile | None) -> TableFile | None:
+    """Add refusals that other files tell of, or that waited, to those of their own file.
 
     file: of the table of refusals; None where there is none.
-    refusing: household_id, from, until as texts, and int64 ``LINE``.
     """
+    refusing = _refusals_from_elsewhere(connection, file.rows if file else None)
     if not len(refusing):
         return file
     columns = ["household_id", "from"]
@@ -184,6 +191,24 @@ def with_refusals(file: TableFile | None, refusing: pa.Table) -> TableFile | Non
     rows = pa.concat_tables([file.rows, refusing], promote_options="default")
     rows = rows.select([*(name for name in rows.column_names if name != LINE), LINE])
     return replace(file, rows=rows, columns=list(dict.fromkeys([*file.columns, *columns])))
+
+
+def _refusals_from_elsewhere(connection: duckdb.DuckDBPyConnection, own: pa.Table | None) -> pa.Table:
+    """Return the refusals in the tables ``refusing`` and ``known_waiting``, in lines below 0.
+
+    own: rows of opt_outs as texts; the end of one of the same household and day is theirs too.
+    """
+    ended = "(SELECT '' AS household_id, NULL::DATE AS day, '' AS ended)"
+    if own is not None and {"from", "until"} <= {*own.column_names}:
+        connection.register("own_refusals", own.select(["household_id", "from", "until"]))
+        ended = """(
+            SELECT trim(household_id) AS household_id, read_time(trim("from"))::DATE AS day,
+                arg_max("until", read_time(trim("until"))) AS ended FROM own_refusals GROUP BY ALL
+            HAVING count(*) = count(read_time(trim("until"))))"""
+    return connection.sql(f"""
+        SELECT refused.household_id, "from", coalesce("until", ended) AS "until", -row_number() OVER () AS "{LINE}"
+        FROM (FROM refusing UNION SELECT * EXCLUDE (whole) FROM known_waiting) refused LEFT JOIN {ended} own
+        ON refused.household_id = own.household_id AND try_cast("from" AS TIMESTAMP)::DATE = own.day""").to_arrow_table()
 
 
 def _unnamed_columns(path: Path, names: list[str], rows: pa.Table) -> list[Finding]:

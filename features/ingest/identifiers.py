@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from features.contract.spoken_values import chinese_number
 from features.findings import EXAMPLES, Finding, Weight
 from features.language import say
+from features.store import waiting_refusals
 from features.store.sql import name, one_value
 
 LOOKED_AT = 1000  # unknown households that are compared with known ones
@@ -19,6 +20,7 @@ FEWEST_RENUMBERED, SHARE_RENUMBERED = 5, 0.1  # of an export's households
 EXACT_DIGITS = 15  # that a spreadsheet keeps of a number
 NARROW = "".join(chr(code) for code in (*range(48, 58), *range(65, 91), *range(97, 123), 45, 95))
 WIDE = "".join(chr(ord(sign) + 0xFEE0) for sign in NARROW)
+_BETWEEN = re.compile(r"[、，,;；/|\s]+|和|及")
 _NUMBERED = re.compile(r"第?(?P<number>[0-9]+|[零〇一二三四五六七八九十百]+)号?(?=微?网格)")
 _BRACKETS = str.maketrans(
     {"【": "(", "】": ")", "[": "(", "]": ")", "〔": "(", "〕": ")", "{": "(", "}": ")"}
@@ -123,6 +125,35 @@ def households_by_form(connection: duckdb.DuckDBPyConnection, forms: set[str]) -
     ).fetchall()
     connection.unregister("forms")
     return dict(rows)
+
+
+def forms_of(household: str) -> list[str]:
+    """Return the loose forms of an id as it is written, and of each that it may be several of.
+
+    >>> forms_of("Ｈ０３"), forms_of("H03、h4")
+    (['H3'], ['H3、H4', 'H3', 'H4'])
+    """
+    narrow = unicodedata.normalize("NFKC", household)
+    return list(dict.fromkeys([loose(narrow), *map(loose, _BETWEEN.split(narrow))]))
+
+
+def wait_no_longer(connection: duckdb.DuckDBPyConnection) -> None:
+    """Fill the table ``known_waiting`` with refusals that waited and whose household is known now, however written.
+
+    Where several households stand in one cell, those not known yet go on waiting (not ``whole``).
+
+    connection: with ``known_households``, once all of them are known.
+    """
+    rows = connection.execute(f"FROM {waiting_refusals.TABLE}").fetchall()
+    wanted = {household: forms_of(household) for household, *_ in rows}
+    known = {*households_by_form(connection, {form for forms in wanted.values() for form in forms if form})}
+    found = [
+        (*row, forms[0] in known or {*forms[1:]} <= known)
+        for row in rows
+        if known & {*(forms := wanted[row[0]])}
+    ]
+    if found:
+        connection.executemany("INSERT INTO known_waiting VALUES (?, ?, ?, ?)", found)
 
 
 def nearly_known(

@@ -26,7 +26,7 @@ from features.findings import Finding, Weight
 from features.ingest.checks import no_household
 from features.ingest.directory import Found, find_tables, read_answers, require_tables
 from features.ingest.erasure import drop_erased
-from features.ingest.files import TableFile, place_of, read_table, with_need_ids, with_refusals
+from features.ingest.files import TableFile, has_left, place_of, read_table, with_need_ids, with_refusals
 from features.ingest.finding_words import (
     LEAVING,
     SHOWN,
@@ -46,6 +46,7 @@ from features.ingest.identifiers import (
     remember_areas,
     renumbered,
     unify_areas,
+    wait_no_longer,
 )
 from features.ingest.ingest_report import PAGE, IngestReport, TableCounts, report_page
 from features.ingest.refusals import match_refusals, register_refusals, spoken_refusals
@@ -71,7 +72,7 @@ from features.store.export_history import (
 )
 from features.store.quarantine import Quarantined, write_quarantine
 from features.store.sql import add_macros, one_value, text
-from features.store.waiting_refusals import keep_waiting, waiting_of_known
+from features.store.waiting_refusals import keep_waiting
 
 
 def ingest(
@@ -199,6 +200,7 @@ def _stage(run: _Ingest, found: Found) -> dict[str, TableFile]:
     files: dict[str, TableFile] = {}
     connection.execute("CREATE TEMP TABLE known_households (household_id VARCHAR)")
     connection.execute('CREATE TEMP TABLE refusing (household_id VARCHAR, "from" VARCHAR, "until" VARCHAR)')
+    connection.execute("CREATE TEMP TABLE known_waiting AS SELECT *, true AS whole FROM refusing")
     with report.stage("read"):
         for path in found.refusals:
             _take_answers(run, path)
@@ -234,12 +236,8 @@ def _read(run: _Ingest, table: str, path: Path | None) -> TableFile | None:
     if table != REFUSALS:
         return file
     if has_tables(run.connection):
-        run.connection.execute(f"INSERT INTO refusing {waiting_of_known()}")
-    refusing = run.connection.sql(
-        f'SELECT household_id, "from", "until", -row_number() OVER () AS {LINE_NUMBER}'
-        " FROM (SELECT DISTINCT * FROM refusing)"
-    ).to_arrow_table()
-    return with_refusals(file, refusing)
+        wait_no_longer(run.connection)
+    return with_refusals(run.connection, file)
 
 
 def _take_answers(run: _Ingest, path: Path) -> None:
@@ -374,7 +372,9 @@ def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> No
                 connection, f"(SELECT * FROM {staged(table)} WHERE {PROBLEM} = {text(no_household())})"
             )
         if table == "workers" and everything and not older:
-            report.findings += gone_workers(release_workers(connection, staged(table)))
+            unread = [row.row for row in run.quarantined if row.table == table and row.reason != has_left()]
+            gone, alarms = release_workers(connection, staged(table), " ".join(unread))
+            report.findings, report.alarms = report.findings + gone_workers(gone), report.alarms + alarms
         connection.execute(f"DROP TABLE {staged(table)}")
     where = say("记录", "records")
     report.findings += [Finding(Weight.LOOK, where, line) for line in causes(connection, community)]

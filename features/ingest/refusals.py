@@ -13,28 +13,27 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contract.spoken_values import FALSE, NOTHING, TRUE, UNKNOWN, plain
+from features.contract.spoken_values import TRUE, plain
 from features.contract.table_names import (
+    NOES,
     REFUSALS,
     asks_for_no_visits,
-    asks_who_is_willing,
+    may_refuse_visits,
     names_refusal,
+    refuses,
     refuses_visits,
+    tells_refusal,
 )
 from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, BadRow
-from features.ingest.identifiers import households_by_form, loose
+from features.ingest.identifiers import forms_of, households_by_form
 from features.ingest.translated_cells import WORDS
 from features.language import say
 from features.store.quarantine import Quarantined
 from features.store.sql import name, one_value, text
 
 PLACE, _LINE = "household_id", name(LINE)
-VISITS_WELCOME = (
-    FALSE | NOTHING | UNKNOWN | {"正常", "同意", "接受", "愿意", "可以", "配合", "未", "0", "0.0"}
-)
-NOES = (FALSE - NOTHING) | {"0", "0.0"}
 # of texts that may ask for no visits: the table, and the time from which a row counts
 SPOKEN = {
     "households": "valid_from",
@@ -51,7 +50,6 @@ PERSONAL = (  # columns that point at a household, the surest first
     ("地址", "住址", "门牌", "address"),
     ("姓名", "户主", "名字", "name"),
 )
-_BETWEEN = re.compile(r"[、，,;；/|\s]+|和|及")
 
 
 def save_refusals(
@@ -109,23 +107,6 @@ def _set_welcome_aside(names: list[str], rows: pa.Table) -> tuple[pa.Table, list
     return rows.filter(pa.array([place not in welcome for place in range(len(rows))], type=pa.bool_())), bad
 
 
-def tells_refusal(column: str) -> bool:
-    """Whether a column answers who refuses visits, or who is willing to be visited."""
-    return names_refusal(column) or asks_who_is_willing(column)
-
-
-def refuses(column: str, value: str) -> bool:
-    """Whether a cell of a column that ``tells_refusal`` refuses: all but a plain no, or a no to being visited.
-
-    >>> [refuses(*cell) for cell in (("是否拒访", "是"), ("是否拒访", "否"), ("是否愿意走访", "是"), ("愿意走访", "不"))]
-    [True, False, False, True]
-    """
-    word = plain(value)
-    if names_refusal(column):
-        return word not in VISITS_WELCOME
-    return word in NOES or (word not in NOTHING | UNKNOWN and bool(re.search("[不拒没]", word)))
-
-
 def spoken_refusals(
     connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, columns: Sequence[str]
 ) -> list[Finding]:
@@ -151,7 +132,13 @@ def spoken_refusals(
         speaking = pc.fill_null(pc.match_substring_regex(rows[column], SPEAKING), False)
         distinct = rows[column].filter(speaking).unique().to_pylist()
         known = [*WORDS["outcome"].values()] if column == "outcome" else []
-        refusing = [cell for cell in distinct if cell.strip() not in sum(known, ()) and speaks(cell)]
+        said = [
+            cell
+            for cell in distinct
+            if cell.strip() not in sum(known, ()) and may_refuse_visits(cell, table == "requests")
+        ]
+        refusing = [cell for cell in said if speaks(cell)]
+        findings += _unsure(table, column, [cell for cell in said if cell not in refusing])
         if not refusing:
             continue
         lines = rows.filter(pc.is_in(rows[column], value_set=pa.array(refusing))).select([LINE])
@@ -167,9 +154,26 @@ def spoken_refusals(
         words = say(
             f"{column} 里写着谢绝走访，按谢绝处理", f"{column} says that visits are refused: they are"
         )
-        todo = say("要结束的请在 opt_outs 写 until", "to end one, write until in opt_outs")
-        findings.append(Finding(Weight.LOOK, table, words, todo, count, tuple(refusing)[:EXAMPLES]))
+        findings.append(Finding(Weight.LOOK, table, words, how_to_end(), count, tuple(refusing)[:EXAMPLES]))
     return findings
+
+
+def _unsure(table: str, column: str, texts: list[str]) -> list[Finding]:
+    """A finding on texts that may speak of others' visits or of one day only; none without any."""
+    words = say(
+        f"{column} 里像是谢绝走访，又像说别人或只说这一次，没有按谢绝处理",
+        f"{column} may refuse visits, or speak of others' or of one day only: not taken as refusals",
+    )
+    todo = say("真要谢绝的请写进 opt_outs", "put those who refuse into opt_outs")
+    return [Finding(Weight.LOOK, table, words, todo, len(texts), tuple(texts)[:EXAMPLES])] if texts else []
+
+
+def how_to_end() -> str:
+    """Tell how a refusal that was read from words or a register's column is ended."""
+    return say(
+        "要结束的请在 opt_outs 加一行，from 写同一天，并写 until",
+        "to end one, add a row to opt_outs with the same day as from, and until",
+    )
 
 
 def register_refusals(
@@ -202,9 +206,8 @@ def register_refusals(
                 f" WHERE {name(column)} IN (SELECT household_id FROM {rows} UNION FROM known_households)"
             )
         words = say(f"{column} 写明谢绝走访，按谢绝处理", f"{column} says that visits are refused: they are")
-        todo = say("要结束的请在 opt_outs 写 until", "to end one, write until in opt_outs")
-        shown = tuple(refusing)[:EXAMPLES]
-        findings.append(Finding(Weight.LOOK, table, words, todo, sum(refusing.values()), shown))
+        count, shown = sum(refusing.values()), tuple(refusing)[:EXAMPLES]
+        findings.append(Finding(Weight.LOOK, table, words, how_to_end(), count, shown))
     return findings
 
 
@@ -260,11 +263,7 @@ def match_refusals(
 
 def _by_writing(missing: _Open) -> dict[int, list[str]]:
     """Households by line of which the id is written differently, or that stand together in one cell."""
-    wanted: dict[int, list[str]] = {}
-    for line, household in missing.written.items():
-        if household:
-            narrow = unicodedata.normalize("NFKC", household)
-            wanted[line] = list(dict.fromkeys([loose(narrow), *map(loose, _BETWEEN.split(narrow))]))
+    wanted = {line: forms_of(household) for line, household in missing.written.items() if household}
     known = households_by_form(
         missing.connection, {form for forms in wanted.values() for form in forms if form}
     )

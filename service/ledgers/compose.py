@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from features.contract.spoken_values import OPEN, SETTLED, plain
-from features.contract.table_names import UNWANTED, names_refusal, refuses_visits
+from features.contract.table_names import may_refuse_visits, names_refusal
 from features.language import say
 from features.mapping.take_rows import SOURCE
 from service.ledgers.households_of_rows import SURE, Register, households_of
@@ -20,7 +20,6 @@ LOADED, REVIEW, ASIDE = "loaded", "review", "aside"
 CERTAIN = 0.99  # chance of a household from which a refusal binds no other candidate
 SHORTEST_ID = 5  # letters of an id that is no mere number of a row
 VISIT_CHANNEL = ("走访", "visit")
-_ASKS_FOR_NO_VISITS = re.compile(UNWANTED)  # of a request others may refuse something: 物业拒绝上门维修
 _NO_WISH = re.compile(  # what a visit's note says of a home that wants nothing
     r"(?:(?:一切|身体|家[中里]|目前|情况|暂时?|现在?|生活|状况)*(?:无|没有?|正常|良好|健康|平安|稳定|尚可|较好|很好|不在家?|没人|无人|未遇)"
     r"(?:在家|应答|人|诉求|需求|需要|困难|问题|异常|变化|特殊|情况)*[，,。；;、\s]*)+"
@@ -285,6 +284,6 @@ def _refuses(event: dict[Any, Any]) -> bool:
     """Whether a row of a visit or request tells that the household wants no visits."""
     said = f"{event['category']} {event['text']}"
     if event["shape"] == "requests":
-        return bool(event["refusal"] or _ASKS_FOR_NO_VISITS.search(said))
+        return bool(event["refusal"] or may_refuse_visits(said, request=True))
     words = " ".join(event[column] for column in ("visited", "status", "result"))
-    return bool(event["refusal"] or names_refusal(words) or refuses_visits(said))
+    return bool(event["refusal"] or names_refusal(words) or may_refuse_visits(said, request=False))

@@ -727,3 +727,20 @@ def test_workers_who_are_named_no_longer_or_have_left_get_no_visits(tiny_town):
     (tiny_town.directory / "workers.csv").unlink()
     tiny_town.ingest()
     assert list(tiny_town.records().workers["worker_id"]) == ["W1", "W3"]
+
+
+def test_a_part_of_a_list_of_workers_stops_a_monday(tiny_town):
+    tiny_town.ingest()
+    tiny_town.write("workers", workers()[:1])
+    with pytest.raises(UserError, match="3 个网格、微网格里有 2 个（G2、G3 等）"):
+        ingest(tiny_town.directory, tiny_town.workspace, accept=False)
+    assert len(tiny_town.records().workers) == 3
+
+
+def test_a_worker_whose_row_breaks_apart_or_whose_note_speaks_of_leaving_stays(tiny_town):
+    tiny_town.ingest()
+    path = tiny_town.write("workers", [{**row, "备注": "停用旧手机号，接替离职的老王"} for row in workers()])
+    lines = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([*lines[:3], lines[3] + ",x,y"]) + "\n", "utf-8")
+    assert tiny_town.ingest().tables["workers"].quarantined == 1
+    assert list(tiny_town.records().workers["worker_id"]) == ["W1", "W2", "W3"]

@@ -8,10 +8,12 @@ import openpyxl
 import pytest
 from tiny_town import Row, TinyTown, households, outreach, requests, residents
 
+from features.ingest.erasure import erase_household
 from features.ingest.ingest import check, ingest
 from features.ingest.ingest_report import IngestReport
 from features.language import UserError
 from features.point_in_time.records import day_of
+from features.store.database import open_store
 
 
 def refusing(town: TinyTown, rows: list[Row]) -> tuple[list[str], IngestReport]:
@@ -373,3 +375,86 @@ def test_a_request_or_visit_whose_words_want_no_visits_refuses_from_when_it_was_
     h08 = [str(records.household_ids[one]) == "H08" for one in records.opt_outs.household]
     # R8 was made two days before it was recorded
     assert records.opt_outs.visible_from[h08] == day_of(date(2024, 6, 6)) + 9 / 24
+
+
+def test_words_on_others_or_on_one_day_do_not_refuse_and_are_told(tiny_town: TinyTown) -> None:
+    said = ("要求物业不要再来收费", "邻居拒绝入户维修", "楼上装修打扰休息", "邻居太吵，请社区不要再上门")
+    asked = [{**row, "text": text} for row, text in zip(requests(), (*said, "", "", "", ""), strict=True)]
+    tiny_town.write("requests", asked)
+    notes = ("今天不愿开门", "孩子不想上门辅导", "老人访友不在", "今天上门，本人拒访")
+    tiny_town.write("outreach", [{**row, "备注": note} for row, note in zip(outreach(), notes, strict=True)])
+    found, report = refusing(tiny_town, [])
+    assert found == ["H05", "H07"]  # of R4 and O4
+    lines = "\n".join(report.lines())
+    assert (
+        "requests: text 里像是谢绝走访" in lines
+        and "要求物业不要再来收费、邻居拒绝入户维修，共 2 处" in lines
+    )
+    assert "今天不愿开门、孩子不想上门辅导，共 2 处" in lines and report.exit_code() == 3
+
+
+@pytest.mark.parametrize("column", ["接受走访次数", "走访满意度", "最近接受走访日期", "接受走访方式"])
+def test_a_column_that_counts_or_dates_visits_refuses_nothing(tiny_town: TinyTown, column: str) -> None:
+    rows = [{**row, column: ("0", "不限", "3")[place % 3]} for place, row in enumerate(households())]
+    tiny_town.write("households", rows)
+    assert refusing(tiny_town, [])[0] == []
+
+
+@pytest.mark.parametrize("day", ["2024-06-03", "2024年6月3日", "2024-06-03 10:00"])
+def test_a_refusal_in_words_ends_by_a_row_of_the_same_day(tiny_town: TinyTown, day: str) -> None:
+    asked = {**requests()[0], "request_id": "R9", "household_id": "H04", "text": "请不要再上门"}
+    when = {"requested_at": "2024-06-03 10:00", "recorded_at": "", "resolved_at": ""}
+    tiny_town.write("requests", [*requests(), asked | when])
+    other = {"household_id": "H04", "from": "2023-01-01", "until": "2023-02-01"}
+    refusing(tiny_town, [other])
+    opt_outs = tiny_town.records().opt_outs
+    assert np.isnan(opt_outs.until).sum() + np.isinf(opt_outs.until).sum() == 1
+    refusing(tiny_town, [other, {"household_id": "H04", "from": day, "until": "2024-06-05"}])
+    now = tiny_town.records().opt_outs
+    kept = (
+        np.isinf(now.visible_to)
+        if now.visible_to.dtype.kind == "f"
+        else now.visible_to > day_of(date(2090, 1, 1))
+    )
+    assert np.isfinite(now.until[kept]).all() and now.until[kept].max() <= day_of(date(2024, 6, 6))
+    again = tiny_town.ingest().tables["opt_outs"]
+    assert again.new == again.corrected == 0
+
+
+@pytest.mark.parametrize(("written", "waits"), [("n01", 0), ("Ｎ1", 0), ("N1、N2", 1)])
+def test_a_refusal_waits_for_its_household_however_it_is_written(
+    tiny_town: TinyTown, written: str, waits: int
+) -> None:
+    refusing(tiny_town, [{"household_id": written, "from": "2024-04-01", "until": ""}])
+    (tiny_town.directory / "opt_outs.csv").unlink()
+    for there in (("N1",), ("N1", "N2")):
+        new = [{**households()[0], "household_id": household} for household in there]
+        tiny_town.write("households", [*households(), *new])
+        tiny_town.ingest()
+        records = tiny_town.records()
+        found = {str(records.household_ids[one]) for one in records.opt_outs.household}
+        assert found == ({*there} if waits else {"N1"})
+    assert waiting(tiny_town) == 0
+
+
+def waiting(town: TinyTown) -> int:
+    with open_store(town.workspace) as connection:
+        return len(connection.execute("FROM waiting_refusals").fetchall())
+
+
+def test_an_end_given_while_a_refusal_waits_counts(tiny_town: TinyTown) -> None:
+    row = {"household_id": "N1", "from": "2024-04-01", "until": ""}
+    refusing(tiny_town, [row])
+    refusing(tiny_town, [{**row, "until": "2024-04-20"}])
+    assert waiting(tiny_town) == 1
+    (tiny_town.directory / "opt_outs.csv").unlink()
+    tiny_town.write("households", [*households(), {**households()[0], "household_id": "N1"}])
+    tiny_town.ingest()
+    assert list(tiny_town.records().opt_outs.until) == [day_of(date(2024, 4, 20))]
+
+
+def test_deletion_takes_refusals_that_wait(tiny_town: TinyTown) -> None:
+    refusing(tiny_town, [{"household_id": "N1", "from": "2024-04-01", "until": ""}])
+    assert waiting(tiny_town) == 1
+    erase_household(tiny_town.workspace, "N1")
+    assert waiting(tiny_town) == 0

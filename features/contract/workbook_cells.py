@@ -15,6 +15,7 @@ from features.contract import workbook_process
 from features.contract.workbook_process import LOCKED, NO_WORKBOOK, TOO_LARGE, UNREADABLE
 from features.language import UserError, say
 
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et")  # endings of files that can be read
 _CELL = re.compile(r"[A-Z]{1,3}\d{1,7}")
 EPOCHS_APART = 1462  # days between the day numbers of 1904 and those of 1900
 FIRST_DAY = 8_538  # from 1904: numbers of five digits from 1900; smaller ones are no days

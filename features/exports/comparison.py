@@ -41,6 +41,11 @@ class Handed:
     columns: Sequence[str]
 
 
+def many_at_once(count: int, every: int, fewest: int = FEWEST_GONE) -> bool:
+    """Whether so many of all differ by one export that it should be looked at."""
+    return count >= fewest and count > GONE_SHARE * every
+
+
 def compare_export(
     connection: duckdb.DuckDBPyConnection,
     tables: Mapping[str, Handed],

@@ -21,7 +21,7 @@ from features.contract.spoken_values import (
     read_moment,
     read_truth,
 )
-from features.exports.comparison import GONE_SHARE
+from features.exports.comparison import many_at_once
 from features.findings import EXAMPLES
 from features.language import say
 from features.store.sql import held, name, one_value, text
@@ -257,7 +257,7 @@ def release_workers(
     left = {place for (place,) in connection.execute(f"FROM {there}").fetchall()}
     empty = sorted({place for _, place in gone if place} - left)
     ids = sorted(worker for worker, _ in gone)
-    if len(empty) < FEWEST_EMPTY or len(empty) <= GONE_SHARE * every:
+    if not many_at_once(len(empty), every, FEWEST_EMPTY):
         return ids, []
     shown = "、".join(empty[:EXAMPLES])
     return ids, [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 
 from features.contract.tables import TABLES
-from features.exports.comparison import COMPARED, FEWEST_GONE, GONE_SHARE, Handed
+from features.exports.comparison import COMPARED, FEWEST_GONE, GONE_SHARE, Handed, many_at_once
 from features.findings import EXAMPLES, Finding, Weight
 from features.language import say
 from features.point_in_time.schema import PERSONAL
@@ -71,7 +71,7 @@ def _other_households(connection: duckdb.DuckDBPyConnection, table: str, given: 
         f"SELECT new.{key}, held.household_id, new.household_id FROM {both} WHERE {moved} ORDER BY 1 LIMIT {EXAMPLES}"
     ).fetchall()
     many = count > GONE_SHARE * every
-    weight = Weight.PROTECT if many and count >= FEWEST_GONE else Weight.LOOK if many else Weight.NOTE
+    weight = Weight.PROTECT if many_at_once(count, every) else Weight.LOOK if many else Weight.NOTE
     words = say("编号没变，住户变了", "rows have the number as before and another household")
     todo = say(
         "编号重新开始的，请用不重复的编号；户号改了的，请用原来的户号；搬了家的，请加一行，valid_from 填搬家那天",
@@ -90,7 +90,7 @@ def _changed_facts(connection: duckdb.DuckDBPyConnection, table: str, given: Han
         count, every = connection.execute(
             f"SELECT count(*) FILTER ({other}), count(*) FROM {both}"
         ).fetchall()[0]
-        if count < FEWEST_GONE or count <= GONE_SHARE * every:
+        if not many_at_once(count, every):
             continue
         pairs = connection.execute(
             f"SELECT {key}, held.{column}::VARCHAR, new.{column}::VARCHAR FROM {both} WHERE {other}"
@@ -220,7 +220,7 @@ def _ended_at_once(connection: duckdb.DuckDBPyConnection, table: str, given: Han
         f"SELECT count(*) FILTER (new.valid_until IS NOT NULL), count(*) FROM {held(table)} held"
         f" LEFT JOIN {given.rows} new USING ({keys}) WHERE held.valid_until IS NULL"
     ).fetchall()[0]
-    if ended < FEWEST_GONE or ended <= GONE_SHARE * every:
+    if not many_at_once(ended, every):
         return []
     return [
         say(

@@ -5,20 +5,19 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 
+from features.contract.refusing_words import VISITS_WELCOME, refuses, tells_refusal
 from features.contract.settings_file import SETTINGS_FILE
 from features.contract.spoken_values import TRUE, plain
 from features.contract.table_names import (
     FILES,
     REFUSALS,
-    VISITS_WELCOME,
     contract_names,
     names_refusal,
-    refuses,
     table_named,
     table_of,
-    tells_refusal,
 )
 from features.contract.tables import TABLES
+from features.contract.workbook_cells import WORKBOOKS
 from features.findings import Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, TextRows
 from features.ingest.files import READERS
@@ -29,7 +28,6 @@ from features.language import UserError, say
 LINES = (1 << SHEET_SHIFT) - 1  # of a row's number: its line within its sheet
 LARGEST_LOOKED_INTO = 50_000_000  # bytes of a file that is called like no table
 ANSWERS, LIST = "answers", "list"  # in which a file of another name may hold refusals
-WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et")  # that can be looked into
 # in which a table may come that is not read
 OTHER_FORMATS = frozenset(
     """

@@ -13,17 +13,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.contract.refusing_words import NOES, may_refuse_visits, refuses, refuses_visits, tells_refusal
 from features.contract.spoken_values import TRUE, plain
-from features.contract.table_names import (
-    NOES,
-    REFUSALS,
-    asks_for_no_visits,
-    may_refuse_visits,
-    names_refusal,
-    refuses,
-    refuses_visits,
-    tells_refusal,
-)
+from features.contract.table_names import REFUSALS, names_refusal
 from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, BadRow
@@ -122,7 +114,7 @@ def spoken_refusals(
     findings, since, contract = [], SPOKEN[table], TABLES[table].columns
     if "recorded_at" in columns:
         since = f"greatest({since}, recorded_at)"
-    speaks = asks_for_no_visits if table == "requests" else refuses_visits
+    request, answers = table == "requests", set().union(*WORDS["outcome"].values())
     texts = [
         column
         for column in rows.column_names[:-1]
@@ -131,13 +123,9 @@ def spoken_refusals(
     for column in texts:
         speaking = pc.fill_null(pc.match_substring_regex(rows[column], SPEAKING), False)
         distinct = rows[column].filter(speaking).unique().to_pylist()
-        known = [*WORDS["outcome"].values()] if column == "outcome" else []
-        said = [
-            cell
-            for cell in distinct
-            if cell.strip() not in sum(known, ()) and may_refuse_visits(cell, table == "requests")
-        ]
-        refusing = [cell for cell in said if speaks(cell)]
+        known = answers if column == "outcome" else set()
+        said = [cell for cell in distinct if cell.strip() not in known and may_refuse_visits(cell, request)]
+        refusing = [cell for cell in said if refuses_visits(cell, request)]
         findings += _unsure(table, column, [cell for cell in said if cell not in refusing])
         if not refusing:
             continue

@@ -16,7 +16,6 @@ from features.contract import attribute_values as values
 from features.contract.attribute_values import EPOCH, Texts, read_texts
 from features.contract.community import Community, Group, Need
 from features.contract.eligibility import Who, parse
-from features.contract.keywords import match_texts
 from features.contract.spoken_values import NOTHING
 from features.contract.table_names import attribute_names
 from features.contract.tables import DEPARTED, TABLES
@@ -27,6 +26,7 @@ from features.language import UserError, say
 from features.point_in_time.ages import of_residents
 from features.point_in_time.schema import ALIKE, BIRTH, PERSONAL, age_name
 from features.store.database import attribute_columns, read_store
+from features.store.keywords import match_texts
 from features.store.sql import name, one_value, text
 from features.units import JULIAN_YEAR
 

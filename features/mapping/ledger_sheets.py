@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from features.alphabet import is_plain_name, shown
-from features.contract.workbook_cells import SheetCells, days_since_1900, read_sheets
+from features.contract.workbook_cells import WORKBOOKS, SheetCells, days_since_1900, read_sheets
 from features.contract.workbook_process import CELLS
 from features.ingest.csv_reader import as_utf8
 from features.language import UserError
@@ -18,7 +18,6 @@ from features.mapping.column_content import DOOR, ID_CARD, PHONE
 from features.mapping.field_names import field_named, plain_name
 from features.mapping.note_rows import FEWEST, is_note, repeats_header
 
-WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et")
 TEXTS = (".csv", ".tsv", ".txt")
 HEADER_WITHIN = 20  # rows among which a header is looked for: titles and instructions may stand above it
 HEADING = 24  # letters that a heading may have

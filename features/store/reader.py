@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from features.contract.attribute_values import Texts, read_texts
 from features.contract.community import Community, read_community
-from features.contract.keywords import match_texts
 from features.contract.settings_file import SETTINGS_FILE
 from features.contract.tables import ARMS, FEEDBACK, OUTCOMES, TABLES
 from features.language import UserError
@@ -28,6 +27,7 @@ from features.store.database import (
     attribute_columns,
     read_store,
 )
+from features.store.keywords import match_texts
 from features.store.register_changes import show_changes
 from features.store.sql import name, one_value, text
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from features.contract.refusing_words import may_refuse_visits
 from features.contract.spoken_values import OPEN, SETTLED, plain
-from features.contract.table_names import may_refuse_visits, names_refusal
+from features.contract.table_names import names_refusal
 from features.language import say
 from features.mapping.take_rows import SOURCE
 from service.ledgers.households_of_rows import SURE, Register, households_of

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from features.contract.table_names import table_of
+from features.contract.workbook_cells import WORKBOOKS
 from features.ingest.ingest import check, ingest
 from features.language import UserError
-from features.mapping.ledger_sheets import TEXTS, WORKBOOKS
+from features.mapping.ledger_sheets import TEXTS
 from features.mapping.mapping_file import Mapping, mapping_for, mappings_of
 from service.ledgers.taken_in import TakenIn
 

@@ -13,7 +13,6 @@ from make_records import make_community, make_records
 from small_town import AS_OF, NEEDS, iso, town_rows
 
 from features.blocks.build import build, catalogue, summarise
-from features.contract.keywords import match_texts
 from features.contract.tables import TABLES
 from features.point_in_time.ages import aggregates
 from features.point_in_time.cohort import cohort
@@ -21,6 +20,7 @@ from features.point_in_time.posted_household import Posted, attribute_text, need
 from features.point_in_time.records import known_before
 from features.point_in_time.schema_fit import fit_schema
 from features.point_in_time.subset import alone
+from features.store.keywords import match_texts
 from features.store.partitions import InMemory
 from models.scoring.live import score_apart, town_state
 from models.scoring.score import score

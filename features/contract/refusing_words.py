@@ -1,0 +1,94 @@
+"""Words with which residents refuse visits: in requests, in notes, and in the answers of a column."""
+
+import re
+import unicodedata
+
+from features.contract.spoken_values import FALSE, NOTHING, UNKNOWN, plain
+from features.contract.table_names import names_refusal
+
+_WILLING = re.compile(r"(?:愿意?|同意|接受).{0,4}(?:走访|上门|入户|来访|回访)")
+_COUNTS = re.compile("次数|几次|频[次率]|日期|时间|时段|方式|满意|评[价分]|原因|人[数员]|内容|记录|最近|上次")
+_NOT_AVERSE = re.compile("不限|不定|不一定|不固定|不介意|不反对|不错|没问题|没意见")
+VISITS_WELCOME = (
+    FALSE | NOTHING | UNKNOWN | {"正常", "同意", "接受", "愿意", "可以", "配合", "未", "0", "0.0"}
+)
+NOES = (FALSE - NOTHING) | {"0", "0.0"}
+_UNWANTED = (  # what a resident says who wants no visits
+    r"拒访|勿扰(?!民)|勿访|不要再来|不希望.{0,4}(?:走访|上门)"
+    r"|(?:拒绝|谢绝|不愿意?|不想|不接受|不同意)(?:再|被|接受|社区|网格员)*(?:走访|入户|来访|访问)"
+    r"|(?:不要|别|不用|不必|不需要|无需|不许|不让|停止)再(?:次|来)?(?:上门|走访|入户|打扰我|联系我|来了)"
+    r"|(?:不要|请?勿|停止|不许)(?:走访|入户|来访|上门(?!服务|维修|检查|推销|收))"
+)
+_ASKS_FOR_NO_VISITS = re.compile(_UNWANTED)
+_REFUSES = re.compile(rf"{_UNWANTED}|(?:拒绝|谢绝|不愿|不想|不接受|不同意)(?:再|被|接受)?(?:上门|联系|开门)")
+_OTHERS = re.compile(  # who or what else may not be wanted at a door, or asked after
+    "物业|邻居|楼[上下]|对[门方]|推销|广告|收费|催[费收]|维修|修理|快递|外卖|中介|装修|施工|工人|垃圾|亲戚|家政|保险|贷款|房东|租客"
+    "|上门(?:辅导|护理|体检|理发|康复|送|保洁|教)|(?:联系|走访)(?:子女|[儿孙]子|女儿|孙女|亲|家属|老伴|配偶)"
+)
+_US = re.compile(
+    "(?:社区|网格|网格员|居委会?|志愿者|你们)的?(?:人|人员)?(?:来|再来)?(?:不|别|勿|停止|谢绝|拒绝)|以后"
+)
+_ONCE = re.compile("[今明后昨]天|今[日晚早]|[本这上下]周|[这本]次|暂[时不]|改[天日]|[另改]约|约[好下明后]")
+_MILD = re.compile("(?:不愿|不想|不接受|不同意|拒绝)(?:上门|开门|联系)|(?:不用|不必|不需要|无需)再")
+_SETTLED = re.compile("已.{0,3}(?:解决|办|修|好)|[修办弄]好|解决了")
+
+
+def may_refuse_visits(text: str, request: bool) -> bool:
+    """Whether words may ask for no visits: those of others or of one day included.
+
+    ``request``: the words are a request, in which other things may be refused (物业拒绝上门维修), and no note.
+
+    >>> may_refuse_visits("今天不愿开门", False), may_refuse_visits("物业拒绝上门维修", True)
+    (True, False)
+    """
+    return bool(_pattern(request).search(text))
+
+
+def refuses_visits(text: str, request: bool) -> bool:
+    """Whether words ask for no visits, for good and not only today; ``request`` as of ``may_refuse_visits``.
+
+    >>> [refuses_visits(said, True) for said in ("请不要再上门了", "物业拒绝上门维修", "要求物业不要再来收费")]
+    [True, False, False]
+    >>> [refuses_visits(said, False) for said in ("本人拒绝上门", "门禁已修好", "今天不愿开门", "孩子不想上门辅导")]
+    [True, False, False, False]
+    """
+    for clause in re.split(r"[，,。；;！!？?\s]+", text):
+        if not (found := _pattern(request).search(clause)):
+            continue
+        others = _OTHERS.search(clause) and not _US.search(clause)
+        once = _MILD.match(found[0]) and (_ONCE.search(text) or _SETTLED.search(text))
+        if not others and not once:
+            return True
+    return False
+
+
+def _pattern(request: bool) -> re.Pattern[str]:
+    return _ASKS_FOR_NO_VISITS if request else _REFUSES
+
+
+def asks_who_is_willing(name: str) -> bool:
+    """Whether a column asks who is willing to be visited, so that a no refuses; a count or day of visits does not.
+
+    >>> [asks_who_is_willing(name) for name in ("是否愿意走访", "不接受上门", "是否拒访", "接受走访次数")]
+    [True, False, False, False]
+    """
+    narrow = unicodedata.normalize("NFKC", name)
+    return bool(_WILLING.search(narrow)) and not re.search("[不拒]", narrow) and not _COUNTS.search(narrow)
+
+
+def tells_refusal(column: str) -> bool:
+    """Whether a column answers who refuses visits, or who is willing to be visited."""
+    return names_refusal(column) or asks_who_is_willing(column)
+
+
+def refuses(column: str, value: str) -> bool:
+    """Whether a cell of a column that ``tells_refusal`` refuses: all but a plain no, or a no to being visited.
+
+    >>> [refuses(*cell) for cell in (("是否拒访", "是"), ("是否拒访", "否"), ("是否愿意走访", "是"), ("愿意走访", "不"))]
+    [True, False, False, True]
+    """
+    word = plain(value)
+    if names_refusal(column):
+        return word not in VISITS_WELCOME
+    averse = re.search("[不拒没]", _NOT_AVERSE.sub("", word))
+    return word in NOES or (word not in NOTHING | UNKNOWN and bool(averse))

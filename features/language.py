@@ -65,6 +65,11 @@ def say(zh: str, en: str) -> str:
     return en if language() == "en" else zh
 
 
+def say_line(zh: str, en: str) -> list[str]:
+    """Return the text in the language in force as one line, to be added to others."""
+    return [say(zh, en)]
+
+
 def grid_words(grid: str) -> str:
     """Return a grid's name for a text: 网格 G01, unless its id already says that it is one.
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from features.language import UserError, say
+from features.language import UserError, say_line
 
 Made = TypeVar("Made")
 log = logging.getLogger(__name__)
@@ -27,10 +27,8 @@ def ornament(name: tuple[str, str], make: Callable[[], Made], otherwise: Made, l
     except Exception as error:
         log.info("left out: %s", name[1], exc_info=True)
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
-        lines.append(
-            say(
-                f"{name[0]}没有做成，已略过，其余照常（{reason}）",
-                f"{name[1]} could not be made and is left out, all else goes on ({reason})",
-            )
+        lines += say_line(
+            f"{name[0]}没有做成，已略过，其余照常（{reason}）",
+            f"{name[1]} could not be made and is left out, all else goes on ({reason})",
         )
         return otherwise

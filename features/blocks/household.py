@@ -1,6 +1,7 @@
 """Block: the household's own attributes as known at the date, ages, and what changed and when."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -9,7 +10,6 @@ from features.blocks.catalogue import Feature, Role, listed
 from features.contract.community import Community
 from features.contract.need_kinds import NEVER, Telling, telling_of
 from features.language import say
-from features.point_in_time.changes import changed, days_since, history, last_change, number_within, size
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Attribute, Schema, plain_text
@@ -23,7 +23,6 @@ Fact = Callable[[Known, Schema, int, int], str]
 FIRST_BATCH = 31.0  # days after the earliest valid_from; households known by then were there before
 NEWCOMER = 365  # days for which it is worth saying that a household moved in
 RECENT = 365  # days for which it is worth saying that an attribute changed
-
 FEATURES = (
     *listed(
         "households",
@@ -285,3 +284,72 @@ def _move_fact(known: Known, schema: Schema, household: int, need: int) -> str:
 KIND = ("住户登记", "household data")  # what reasons of this block are called
 FACTS: dict[str, Fact] = {"days_known": _arrival_fact, "days_since_move": _move_fact}
 TELLING = {"days_known": Telling("arrival", "list"), "days_since_move": Telling("arrival", "office")}
+
+
+@dataclass(frozen=True)
+class History:
+    """The known rows of households, grouped by household, each household's from its oldest row to its newest."""
+
+    count: int  # households
+    row: np.ndarray  # int64: its row in Known.households
+    household: np.ndarray  # int32
+    valid_from: np.ndarray  # float64 days
+    follows: np.ndarray  # bool: a row of the same household stands before it
+
+
+@remembered
+def history(known: Known) -> History:
+    """Group the rows known at the date by household, each household's in the order of time."""
+    row = known.household_history
+    household = known.households.household[row]
+    follows = np.zeros(len(row), dtype=bool)
+    follows[1:] = household[1:] == household[:-1]
+    return History(known.household_count, row, household, known.households.valid_from[row], follows)
+
+
+def changed(past: History, value: np.ndarray) -> np.ndarray:
+    """Tell which rows differ from the row before: bool per row of ``past``; where either value is missing, False.
+
+    ``value``: float64 per row of ``Known.households``.
+    """
+    ordered = value[past.row]
+    differs = np.zeros(len(ordered), dtype=bool)
+    differs[1:] = (ordered[1:] != ordered[:-1]) & ~np.isnan(ordered[1:]) & ~np.isnan(ordered[:-1])
+    return differs & past.follows
+
+
+def last_change(past: History, change: np.ndarray) -> np.ndarray:
+    """Find the latest change of each household: int64 [households], its position in ``past``; -1 where none.
+
+    ``change``: bool per row of ``past``, as ``changed`` returns it.
+    """
+    last = np.full(past.count, -1, dtype=np.int64)
+    last[past.household[change]] = np.flatnonzero(change)  # the later of two stands later, and wins
+    return last
+
+
+def days_since(known: Known, past: History, last: np.ndarray) -> np.ndarray:
+    """Compute the days from each household's change to the as-of day: float64 [households]; NaN where it has none.
+
+    ``last``: int64 [households], positions in ``past`` as ``last_change`` returns them.
+    """
+    return known.as_of - np.append(past.valid_from, np.nan)[last]
+
+
+def size(past: History, value: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Compute by how much a value changed at each household's last change: float64 [households]; NaN where it has none.
+
+    ``value``: float64 per row of ``Known.households``. ``last``: int64 [households], as ``last_change`` returns it.
+    """
+    ordered = value[past.row]
+    before = np.append(np.nan, ordered[:-1]) if len(ordered) else ordered
+    return np.append(ordered - before, np.nan)[last]
+
+
+def number_within(known: Known, past: History, change: np.ndarray, days: float) -> np.ndarray:
+    """Count the rows of each household that changed something recently: float64 [households]; NaN where not known.
+
+    ``change``: bool per row of ``past``. ``days``: how far back from the as-of day changes count.
+    """
+    recent = past.household[change & (past.valid_from >= known.as_of - days)]
+    return np.where(known.present, np.bincount(recent, minlength=past.count), np.nan)

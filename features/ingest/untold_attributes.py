@@ -26,7 +26,7 @@ from features.language import UserError, say
 from features.point_in_time.ages import of_residents
 from features.point_in_time.schema import ALIKE, BIRTH, PERSONAL, age_name
 from features.store.database import attribute_columns, read_store
-from features.store.keywords import match_texts
+from features.store.reader import match_texts
 from features.store.sql import name, one_value, text
 from features.units import JULIAN_YEAR
 

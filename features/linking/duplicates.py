@@ -8,12 +8,11 @@ import pandas as pd
 
 from features.language import say
 from features.linking.candidates import add_keys, candidate_pairs
-from features.linking.evidence import NAME, PHONE, evidence_of
+from features.linking.evidence import NAME, PHONE, evidence_of, reason_of
 from features.linking.link import shared_names
 from features.linking.match_model import chances, first_model
 from features.linking.mentioned import read_mentioned
 from features.linking.places import read_places
-from features.linking.reasons import reason_of
 
 TWICE = 0.02  # households that a register has twice, for each that it has, before anything is known of them
 LIKELY = 0.5  # chance from which a pair is proposed

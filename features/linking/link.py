@@ -8,12 +8,12 @@ import pandas as pd
 
 from features.linking.candidates import add_keys, candidate_pairs
 from features.linking.doors import read_door
-from features.linking.evidence import DOOR, NAME, PHONE, Evidence, evidence_of
+from features.linking.evidence import DOOR, NAME, PHONE, Evidence, evidence_of, reason_of
 from features.linking.match_model import chances, fit
-from features.linking.mentioned import Mentioned, read_mentioned, texts_of
+from features.linking.mentioned import EVIDENCE, Mentioned, read_mentioned, texts_of
+from features.linking.names import read_persons
+from features.linking.phones import read_phones
 from features.linking.places import read_places
-from features.linking.reasons import reason_of
-from features.linking.record_keys import record_keys
 
 # Chance from which a record is linked without a person. Few records are near it, so of all that are linked about one in
 # a thousand is wrong (docs/linking.md); at 0.99 a plain door with a telephone that nobody registered would wait.
@@ -154,3 +154,21 @@ def _decided(linked: pd.DataFrame, records: pd.DataFrame, decisions: pd.DataFram
             columns["verdict"][place] = DECIDED
     decided = pd.DataFrame(columns, index=linked.index)
     return decided.astype({"household_id": "str", "chance": float})
+
+
+def record_keys(rows: pd.DataFrame) -> list[str]:
+    """Return one key for each row of columns address, person and phone.
+
+    >>> one = {"address": ["3幢2单元501"], "person": ["王 阿姨"], "phone": ["138-0000 1234"]}
+    >>> other = {"address": ["三栋二单元501室"], "person": ["王女士"], "phone": ["13800001234"]}
+    >>> record_keys(pd.DataFrame(one)) == record_keys(pd.DataFrame(other))
+    True
+    """
+    return [_key(*texts) for texts in zip(*(texts_of(rows, column) for column in EVIDENCE), strict=True)]
+
+
+def _key(address: str, person: str, phone: str) -> str:
+    door = read_door(address)
+    where = f"{'/'.join(door.places)}{door.numbers}" if door else address.strip()
+    who = "/".join(name.name for name in read_persons(person)) or person.strip()
+    return f"{where}\t{who}\t{'/'.join(read_phones(phone))}"

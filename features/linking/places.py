@@ -33,7 +33,14 @@ class Places:
         if name in self.place_of:
             return frozenset((self.place_of[name],)), True
         # the name with a district before it, or a section (二期) left out
-        inside = [known for known in self.place_of if _holds(name, known)]
+        inside = [
+            known
+            for known in self.place_of
+            if (
+                len(known) > 1
+                and (name.endswith(known) or (name.startswith(known) and not name.endswith("号")))
+            )
+        ]
         if inside:
             longest = max(map(len, inside))
             return frozenset(self.place_of[known] for known in inside if len(known) == longest), True
@@ -54,11 +61,6 @@ class Places:
             return same
         close = process.extract(name, list(self.place_of), scorer=fuzz.ratio, score_cutoff=ALIKE, limit=3)
         return frozenset(self.place_of[known] for known, score, _ in close if score == close[0][1])
-
-
-def _holds(name: str, known: str) -> bool:
-    """Tell whether a name is a known one with something before or behind it; a road's number makes another place."""
-    return len(known) > 1 and (name.endswith(known) or (name.startswith(known) and not name.endswith("号")))
 
 
 def read_places(

@@ -46,14 +46,10 @@ def _replaced(text: str, finds: list[Find]) -> str:
     """Replace what was found; of overlapping finds the earliest counts, then the longest."""
     parts, done = [], 0
     for start, end, kind in sorted(finds, key=lambda find: (find[0], -find[1])):
-        if start < done or _inside_mask(text, start):
+        if start < done or (text.rfind(OPEN, 0, start) > text.rfind(CLOSE, 0, start)):
             if start < done < end:
                 done = end  # the rest of a find that overlaps another goes with it
             continue
         parts += [text[done:start], f"{OPEN}{kind}{CLOSE}"]
         done = end
     return "".join([*parts, text[done:]])
-
-
-def _inside_mask(text: str, start: int) -> bool:
-    return text.rfind(OPEN, 0, start) > text.rfind(CLOSE, 0, start)

@@ -5,7 +5,6 @@ leave it out by ``Known.opted_out``.
 """
 
 import unicodedata
-from datetime import date
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from features.contract import attribute_values as values
 from features.contract.attribute_values import Texts
 from features.contract.eligibility import parse
 from features.point_in_time.ages import aggregates
-from features.point_in_time.records import Known, Rows, date_of, day_of
+from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import BIRTH, age_name
 from features.units import JULIAN_YEAR
@@ -72,9 +71,3 @@ def cohort(known: Known) -> Rows:
     """Return every pair of household and need that is present and eligible, by household, then need."""
     household, need = np.nonzero(eligible(known))
     return Rows(household.astype(np.int32), need.astype(np.int16))
-
-
-def mondays(first: date, last: date) -> list[date]:
-    """List every Monday from ``first`` to ``last``, both included."""
-    start = day_of(first) + (MONDAY - day_of(first)) % 7
-    return [date_of(day) for day in range(start, day_of(last) + 1, 7)]

@@ -1,9 +1,9 @@
 """Records of households that another system posts, instead of reading them from files."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -25,6 +25,7 @@ from features.rows.tables import (
 
 SECONDS = 86400.0
 Row = Mapping[str, Any]
+Table = TypeVar("Table", OptOutRows, FeedbackRows)
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ def posted_records(
         residents=_residents(rows("residents"), zone),
         requests=_requests(rows("requests"), community, zone),
         outreach=_outreach(rows("outreach"), community, zone),
-        opt_outs=OptOutRows(**_seen([]), household=_zeros(0), begins=np.empty(0), until=np.empty(0)),
-        feedback=_no_feedback(),
+        opt_outs=_none(OptOutRows),
+        feedback=_none(FeedbackRows),
         workers=pd.DataFrame(),
         has_residents=has_residents,
         has_outreach=has_outreach,
@@ -130,10 +131,6 @@ def need_of_text(text: str | None, community: Community) -> int:
         if score > best:
             best, best_need = score, index
     return best_need
-
-
-def _zeros(count: int) -> np.ndarray:
-    return np.zeros(count, dtype=np.int32)
 
 
 def _of(rows: Sequence[Row]) -> np.ndarray:
@@ -266,18 +263,6 @@ def _outreach(rows: Sequence[Row], community: Community, zone: ZoneInfo) -> Outr
     )
 
 
-def _no_feedback() -> FeedbackRows:
-    texts, numbers = _texts([]), np.empty(0)
-    return FeedbackRows(
-        **_seen([]),
-        feedback_id=texts,
-        outreach_id=texts,
-        household=_zeros(0),
-        need=np.empty(0, dtype=np.int16),
-        recorded=numbers,
-        kind=np.empty(0, dtype=np.int8),
-        satisfaction=np.empty(0, dtype=np.float32),
-        reason_kind=texts,
-        note=texts,
-        next_visit=numbers,
-    )
+def _none(table: type[Table]) -> Table:
+    """Make a table without rows."""
+    return table(**{column.name: np.empty(0, dtype=np.int32) for column in fields(table)})

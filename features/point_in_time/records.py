@@ -7,7 +7,7 @@ Times are *days*: float64 days since 1970-01-01 00:00 in the community's local t
 as-of date is therefore a whole number of days (``day_of``).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -19,17 +19,20 @@ from features.contract.community import Community
 from features.data_end import last_time, rows_a_day
 from features.point_in_time.town import TownSummary
 from features.rows.departures import begun_anew, left_on
-from features.rows.known_tables import AttributeTexts, Objections, Recordings, recordings
 from features.rows.tables import (
+    AttributeTexts,
     FeedbackRows,
     HouseholdRows,
+    Objections,
     OptOutRows,
     OutreachRows,
+    Recordings,
     RequestRows,
     ResidentRows,
     binding,
     current,
     last_of_each,
+    recordings,
     rows_at,
     since,
     visible,
@@ -39,7 +42,6 @@ from features.units import WEEK
 
 EPOCH = date(1970, 1, 1)
 OF_GRID = "\x1f"  # stands between grid and number in the id of a micro-grid
-NEVER = np.inf
 
 
 def day_of(as_of: date) -> int:
@@ -334,6 +336,3 @@ class Rows:
     def take(self, keep: np.ndarray) -> "Rows":
         """Return the pairs at the positions, or of the mask, ``keep``."""
         return Rows(self.household[keep], self.need[keep])
-
-
-Columns = Mapping[str, np.ndarray]

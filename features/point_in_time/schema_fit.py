@@ -17,8 +17,7 @@ from features.point_in_time.schema import (
     plain_text,
     read_texts_as,
 )
-from features.rows.known_tables import AttributeTexts
-from features.rows.tables import HouseholdRows, ResidentRows
+from features.rows.tables import AttributeTexts, HouseholdRows, ResidentRows
 
 MOST_VALUES = 20  # category values with a column of their own; the rest are pooled
 RAREST_VALUE = 0.002  # share of the rows below which a value is pooled

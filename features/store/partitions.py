@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
 
 import duckdb
 import numpy as np
@@ -60,48 +59,6 @@ class Partition:
     def directory(self) -> str:
         """Return the directory of its tables, below the partitions' root."""
         return f"records/part={self.number:04d}/{self.key}"
-
-
-class Partitions(Protocol):
-    """A town as all modules take it: its partitions, numbered from 0 on, whether it is one in memory or many on disk."""
-
-    @property
-    def community(self) -> Community:
-        """Return the settings in force."""
-
-    @property
-    def first_day(self) -> float:
-        """Return ``Records.first_day`` of the town."""
-
-    @property
-    def last_day(self) -> float:
-        """Return ``Records.last_day`` of the town."""
-
-    @property
-    def has_residents(self) -> bool:
-        """Tell whether there is a table of residents."""
-
-    @property
-    def has_outreach(self) -> bool:
-        """Tell whether there is a table of outreach."""
-
-    @property
-    def sample(self) -> list[int]:
-        """List the numbers of the partitions on which estimates for the whole town are fitted."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, numbers: Sequence[int]) -> Records:
-        """Return the records of some partitions as those of one town."""
-
-    def own(self, number: int, as_of: int) -> Records:
-        """Return the households that live in a partition at a date, with all their rows, as a town of their own.
-
-        Each household is in one partition only, so that numbers can be added up.
-        """
-
-    def copy_to(self, directory: Path) -> None:
-        """Keep the records as they are now in a directory, from which ``open_copy`` reads them."""
 
 
 @dataclass(frozen=True)
@@ -229,8 +186,11 @@ class OnDisk:
         return json.dumps(values, ensure_ascii=False).encode()
 
 
+Partitions = InMemory | OnDisk
+
+
 def open_copy(directory: Path) -> Partitions:
-    """Open the records that ``Partitions.copy_to`` kept in a directory.
+    """Open the records that ``copy_to`` kept in a directory.
 
     Raises FileNotFoundError where there are none, and UnreadableFile where they are damaged.
     """

@@ -1,6 +1,7 @@
 """Read a workspace: the settings in force, and its records as arrays."""
 
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import numpy as np
@@ -27,9 +28,13 @@ from features.store.database import (
     attribute_columns,
     read_store,
 )
-from features.store.keywords import match_texts
 from features.store.register_changes import show_changes
 from features.store.sql import name, one_value, text
+
+GIVES = {
+    "model": ("出借模型", "lend its model"),
+    "figures": ("给出合计", "give its sums"),
+}
 
 
 def read_settings(workspace: Path) -> Community:
@@ -299,3 +304,42 @@ def count_households(workspace: Path) -> int:
     if not count:
         raise _empty(workspace)
     return count
+
+
+def sharing_community(workspace: Path, what: Literal["model", "figures"]) -> tuple[str, Community]:
+    """Return a community's name and settings. Raises UserError where they do not say that it shares ``what``."""
+    community = read_settings(workspace)
+    name = community.community.name or workspace.name
+    if not getattr(community.sharing, what):
+        zh, en = GIVES[what]
+        raise UserError(
+            f"{name}（{workspace}）没有同意{zh}：要在它的 {SETTINGS_FILE} 写 sharing: {{{what}: true}} 再导入",
+            f"{name} ({workspace}) has not agreed to {en}: it must write sharing: {{{what}: true}} into its"
+            f" {SETTINGS_FILE} and ingest it",
+        )
+    return name, community
+
+
+def match_texts(connection: duckdb.DuckDBPyConnection, community: Community, texts: str) -> None:
+    """Make the temporary table ``text_needs`` (text, need_index), with a row for each text that matches a need.
+
+    ``texts``: SQL of distinct texts in a column ``text``. The need with most keywords in the text wins, then the one with
+    the longest keyword, then the order in community.yaml. Upper and lower case are alike.
+    """
+    keywords = sorted(
+        {
+            (keyword.strip().lower(), index)
+            for index, need in enumerate(community.needs)
+            for keyword in need.keywords
+        }
+    )
+    connection.execute("CREATE OR REPLACE TEMP TABLE keywords (keyword VARCHAR, need_index SMALLINT)")
+    if words := [pair for pair in keywords if pair[0]]:
+        connection.executemany("INSERT INTO keywords VALUES (?, ?)", words)
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE text_needs AS
+        SELECT text, need_index FROM (
+            SELECT text, need_index, count(*) AS hits, max(length(keyword)) AS longest
+            FROM ({texts}) JOIN keywords ON contains(lower(text), keyword)
+            GROUP BY text, need_index)
+        QUALIFY row_number() OVER (PARTITION BY text ORDER BY hits DESC, longest DESC, need_index) = 1""")

@@ -1,7 +1,8 @@
 """Households that projects may be offered to, from each partition of a town."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,15 @@ import pyarrow as pa
 
 from features.contract.community import Community
 from features.point_in_time.feedback import refusing_lists, suppressed
-from features.point_in_time.records import Known, date_of, microgrid_numbers
+from features.point_in_time.records import Known, date_of, known_before, microgrid_numbers
+from features.store.partitions import Partitions
 from features.store.storage import encoded_texts
-from models.demand.cells import cells_by_grid, named_cells
-from models.demand.proposals import RUN
+from models.demand.cells import cells_by_grid, named_cells, span_shares
+from models.demand.expected import demand_of_partitions
+from models.demand.intervals import Spread
+from models.demand.proposals import RUN, Proposals, propose
+from models.demand.seats import asked_before, claimed
+from models.estimators.seasonal_level import Course, course_of, joined_course
 
 NAMES_FOR_A_SEAT = 3  # few of those who are offered a seat want it
 NEVER = np.iinfo(np.int32).min
@@ -128,3 +134,51 @@ def _offered(piece: Piece, project: dict, least: float, most: int) -> pd.DataFra
             ],
         }
     )
+
+
+@dataclass(frozen=True)
+class AskPartition:
+    """A task: when the households of a partition asked, how many came before past courses, who they are, and how many
+    have asked for what each programme offers."""
+
+    town: Partitions
+    as_of: int
+    history: pd.DataFrame  # ``store.read_programme_history``
+
+    def __call__(self, number: int) -> tuple[Course, np.ndarray, Homes, dict[str, int]]:
+        """Collect this from the partition ``number``."""
+        known = known_before(self.town.own(number, self.as_of), self.as_of)
+        claims = {programme.id: claimed(programme, known) for programme in known.community.programmes}
+        return course_of(known), asked_before(known, self.history), Homes.of(known), claims
+
+
+def town_demand(
+    ask: AskPartition,
+    scores: Callable[[], Iterable[pa.Table]],
+    spread: Spread | None,
+    each: Callable[[Any, Sequence[Any]], Iterable[Any]],
+    lent: np.ndarray | None = None,
+) -> tuple[pd.DataFrame, Proposals, pd.DataFrame]:
+    """Compute the demand of a town, propose projects, and choose households to offer them to.
+
+    ask: the task for each partition.
+    scores: gives the week's scores, a table a partition, with household_id and need as dictionaries.
+    spread: of the model, from its backtest; None for the usual one.
+    each: maps a task over partitions, in order.
+    lent: the season that was lent, see ``models.estimators.seasonal_level.ahead``.
+
+    Returns the tables of ``expected.demand_table``, ``proposals.propose`` and ``candidates.candidates``.
+    """
+    courses, asked, homes, claims = zip(*each(ask, range(len(ask.town))), strict=True)
+
+    def pieces() -> Iterator[Piece]:
+        for partition, scored in zip(homes, scores(), strict=True):
+            yield Piece.of(partition, scored)
+
+    community = ask.town.community
+    shares = span_shares(joined_course(courses), community, lent)
+    demand = demand_of_partitions([piece.cells(shares) for piece in pieces()], community, spread)
+    known = known_before(ask.town.own(0, ask.as_of), ask.as_of)
+    every = {name: sum(claim[name] for claim in claims) for name in claims[0]}
+    proposals = propose(demand, known, ask.history, np.sum(asked, axis=0), every)
+    return demand, proposals, candidates(proposals.projects, pieces())

@@ -1,7 +1,5 @@
 """Figures of demand: months ahead with their intervals, and where it is expected."""
 
-import io
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,7 +9,7 @@ from features.contract.community import Community
 from features.language import say
 from models.demand.expected import TOWN, WINDOWS
 from models.demand.whole_numbers import whole_parts
-from models.evaluation.plots import chinese_text, panels
+from models.evaluation.plots import as_png, chinese_text, panels
 
 MOST_GRIDS = 100  # in the figure; all are in the tables
 
@@ -41,7 +39,7 @@ def months_figure(demand: pd.DataFrame, community: Community) -> bytes:
             axis.set_ylim(bottom=0)
             axis.tick_params(axis="y", labelsize=11)
             axis.set_title(need.name.here, fontsize=13)
-        return _png(figure)
+        return as_png(figure, dpi=110)
 
 
 def grids_figure(demand: pd.DataFrame, community: Community) -> bytes:
@@ -73,7 +71,7 @@ def grids_figure(demand: pd.DataFrame, community: Community) -> bytes:
             dark = usual.to_numpy()[row, column] > 1.6
             axes.text(column, row, str(count), ha="center", va="center", fontsize=12,
                       color="white" if dark else "black")  # fmt: skip
-        return _png(figure)
+        return as_png(figure, dpi=110)
 
 
 def draw_coverage(axes: Axes, table: pd.DataFrame, names: dict[str, str]) -> None:
@@ -98,9 +96,3 @@ def draw_coverage(axes: Axes, table: pd.DataFrame, names: dict[str, str]) -> Non
     axes.set_xlim(0, 1.02)
     axes.set_title(say("落在 90% 区间内的比例", "Share within the 90% interval"))
     axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(0.15, 1))
-
-
-def _png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=110, metadata={"Software": None})
-    return content.getvalue()

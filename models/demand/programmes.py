@@ -54,7 +54,7 @@ def opening(programme: Programme, day: float) -> int:
     month, first = month_day(programme.opens, (1, 1))
     today = date_of(day)
     year = today.year if (month, first) <= (today.month, today.day) else today.year - 1
-    return _day(year, month, first)
+    return day_of(calendar_day(year, month, first))
 
 
 def next_opening(programme: Programme, day: float) -> int:
@@ -63,12 +63,13 @@ def next_opening(programme: Programme, day: float) -> int:
         return int(day)
     month, first = month_day(programme.opens, (1, 1))
     last = date_of(opening(programme, day))
-    return _day(last.year + 1, month, first)
+    return day_of(calendar_day(last.year + 1, month, first))
 
 
-def _day(year: int, month: int, day: int) -> int:
+def calendar_day(year: int, month: int, day: int) -> date:
+    """Return a date, the nearest that exists: 31 June is the 30th."""
     month = min(max(month, 1), 12)
-    return day_of(date(year, month, min(max(day, 1), monthrange(year, month)[1])))
+    return date(year, month, min(max(day, 1), monthrange(year, month)[1]))
 
 
 def against_seats(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from features.language import say
+from features.language import say, say_line
 from models.evaluation.evaluate import ALL, Validation, interval, resampled, values_of
 
 COMPARED = ("average_precision", "precision_at_capacity", "calibration_error")
@@ -101,13 +101,11 @@ def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -
         worse = low > slack if row.metric in LOWER_IS_BETTER else high < -slack
         if worse:
             name = spoken.get(row.need, row.need)
-            reasons.append(
-                say(
-                    f"{name}：{_metric(row.metric)}由 {row.champion:.4f} 变为 {row.challenger:.4f}"
-                    f"（差值在 {low:+.4f} 至 {high:+.4f} 之间，已按同时比较 {len(comparison)} 个数放宽），变差",
-                    f"{name}: {_metric(row.metric)} went from {row.champion:.4f} to {row.challenger:.4f}"
-                    f" (difference {low:+.4f} to {high:+.4f}, with {len(comparison)} comparisons allowed for): worse",
-                )
+            reasons += say_line(
+                f"{name}：{_metric(row.metric)}由 {row.champion:.4f} 变为 {row.challenger:.4f}"
+                f"（差值在 {low:+.4f} 至 {high:+.4f} 之间，已按同时比较 {len(comparison)} 个数放宽），变差",
+                f"{name}: {_metric(row.metric)} went from {row.champion:.4f} to {row.challenger:.4f}"
+                f" (difference {low:+.4f} to {high:+.4f}, with {len(comparison)} comparisons allowed for): worse",
             )
     if reasons:
         return Decision(False, reasons)

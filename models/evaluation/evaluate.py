@@ -6,7 +6,7 @@ resample households, each with all its rows.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -47,16 +47,9 @@ class Validation:
 
     def take(self, rows: np.ndarray) -> "Validation":
         """Return the rows at some positions, or where a mask is True."""
-        return Validation(
-            self.household[rows],
-            self.need[rows],
-            self.as_of[rows],
-            self.fold[rows],
-            self.label[rows],
-            {ranker: score[rows] for ranker, score in self.scores.items()},
-            self.folds,
-            self.share,
-        )
+        columns = ("household", "need", "as_of", "fold", "label")
+        scores = {ranker: score[rows] for ranker, score in self.scores.items()}
+        return replace(self, scores=scores, **{name: getattr(self, name)[rows] for name in columns})
 
 
 @dataclass(frozen=True)

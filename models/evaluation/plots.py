@@ -41,10 +41,10 @@ def chinese_text() -> Iterator[None]:
         yield
 
 
-def as_png(figure: Figure) -> bytes:
+def as_png(figure: Figure, dpi: int = 100) -> bytes:
     """Render a figure as PNG (call it inside ``chinese_text``)."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=100)
+    figure.savefig(buffer, dpi=dpi)
     return buffer.getvalue()
 
 

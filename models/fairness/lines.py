@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from features.blocks.groups import GRID, Groups
-from features.language import say
+from features.language import say, say_line
 from models.evaluation.evaluate import ALL
 from models.evaluation.share_intervals import exact_count
 from models.fairness.audit import MADE, REQUESTS, VISITS, WEEK_LIST
@@ -54,11 +54,9 @@ def group_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
             lines.append(_unclear_line(audit, unclear))
         if not less:
             others = say("其余", "of the others ") if unclear else ""
-            lines.append(
-                say(
-                    f"{against(audit)}：{others}没有哪类人家明显排少了",
-                    f"{against(audit)}: {others}no group gets clearly less than its share of the list",
-                )
+            lines += say_line(
+                f"{against(audit)}：{others}没有哪类人家明显排少了",
+                f"{against(audit)}: {others}no group gets clearly less than its share of the list",
             )
     return [*lines, *groups.left_out]
 

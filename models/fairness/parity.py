@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.blocks.groups import Groups
 from features.contract.community import Parity
-from features.language import say
+from features.language import say, say_line
 from models.evaluation.evaluate import ALL
 
 
@@ -77,11 +77,9 @@ def price_lines(without: pd.DataFrame, within: pd.DataFrame, groups: Groups, par
         group, name = groups.ids[at], groups.names[at].here
         if before[group]["need"] > 0:
             change = f"{before[group]['recall']:.1%} → {after[group]['recall']:.1%}"
-            lines.append(
-                say(
-                    f"  {name}：名单满足其预计需要的 {change}（全体 {town}）",
-                    f"  {name}: the list meets {change} of its expected need (of all: {town})",
-                )
+            lines += say_line(
+                f"  {name}：名单满足其预计需要的 {change}（全体 {town}）",
+                f"  {name}: the list meets {change} of its expected need (of all: {town})",
             )
     short = short_of_parity(within, groups, parity)
     return [*lines, _not_reached(short, groups)] if short else lines

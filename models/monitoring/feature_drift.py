@@ -56,7 +56,12 @@ def feature_drift(records: Records, schema: Schema, trained: int, as_of: int) ->
         return []
     drawn = np.random.default_rng(0).permutation(len(records.household_ids))[:MOST_HOUSEHOLDS]
     matrices = [_matrix(records, schema, day, drawn) for day in days]
-    moved = np.array([_indices(new, old) for new, old in pairwise(matrices)])
+    moved = np.array(
+        [
+            np.array([_index(new[:, at], old[:, at]) for at in range(old.shape[1])])
+            for new, old in pairwise(matrices)
+        ]
+    )
     now, usual, features = moved[0], moved[1:].max(axis=0), catalogue(schema)
     watched = np.array([feature.role in WATCHED for feature in features])
     far = np.flatnonzero(watched & (now > np.maximum(FLOOR, BEYOND * usual)))
@@ -69,11 +74,6 @@ def _matrix(records: Records, schema: Schema, day: int, households: np.ndarray) 
     rows = cohort(known)
     rows = rows.take(np.isin(rows.household, households))
     return matrix_of(records, known, rows, schema, summarise(known, schema))
-
-
-def _indices(new: np.ndarray, old: np.ndarray) -> np.ndarray:
-    """Compute the population stability index of each column between two matrices: float64 [features], 0 for equal."""
-    return np.array([_index(new[:, at], old[:, at]) for at in range(old.shape[1])])
 
 
 def _index(new: np.ndarray, old: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from features.contract.community import Community
-from features.language import say
+from features.language import say_line
 from features.store.database import open_store
 from models.evaluation.share_intervals import wilson
 
@@ -103,12 +103,10 @@ def effect_lines(table: pd.DataFrame) -> list[str]:
         share = max(float(had[later].mean()) if later.any() else 0.0, 0.01)
         wanted = households_needed(share, share / 2)
         shown = f"{measured.difference:+.1%} [{100 * measured.low:.1f}, {100 * measured.high:.1f}]"
-        lines.append(
-            say(
-                f"错时列入：{zh} 先列 {measured.now[1]}/{measured.now[0]} 户，"
-                f"后列 {measured.later[1]}/{measured.later[0]} 户，相差 {shown}；要看出减半，每组约需 {wanted} 户",
-                f"phase-in: {en}, listed now {measured.now[1]} of {measured.now[0]}, later {measured.later[1]} of"
-                f" {measured.later[0]}, difference {shown}; to show a halving each arm needs about {wanted} households",
-            )
+        lines += say_line(
+            f"错时列入：{zh} 先列 {measured.now[1]}/{measured.now[0]} 户，"
+            f"后列 {measured.later[1]}/{measured.later[0]} 户，相差 {shown}；要看出减半，每组约需 {wanted} 户",
+            f"phase-in: {en}, listed now {measured.now[1]} of {measured.now[0]}, later {measured.later[1]} of"
+            f" {measured.later[0]}, difference {shown}; to show a halving each arm needs about {wanted} households",
         )
     return lines

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.language import say
+from features.language import say_line
 from features.store.database import open_store
 from models.monitoring.monitor import TOP
 
@@ -107,12 +107,10 @@ def value_lines(values: Mapping[str, Value]) -> list[str]:
             f"{interval[0]:.0%} [{100 * interval[1]:.0f}, {100 * interval[2]:.0f}]"
             for interval in (value.doubly_robust, value.inverse_propensity)
         )
-        lines.append(
-            say(
-                f"由抽签走访估计，按 {ranking} 排在前 {TOP:.0%} 的，走访发现需要的占 {robust}"
-                f"（只用抽签 {plain}，{value.visits} 次）",
-                f"estimated from visits by lot, a visit finds the need of {robust} of the top {TOP:.0%} by {ranking}"
-                f" (visits by lot alone {plain}, {value.visits} visits)",
-            )
+        lines += say_line(
+            f"由抽签走访估计，按 {ranking} 排在前 {TOP:.0%} 的，走访发现需要的占 {robust}"
+            f"（只用抽签 {plain}，{value.visits} 次）",
+            f"estimated from visits by lot, a visit finds the need of {robust} of the top {TOP:.0%} by {ranking}"
+            f" (visits by lot alone {plain}, {value.visits} visits)",
         )
     return lines

@@ -15,7 +15,6 @@ from features.store.sql import name, text
 
 WEEKS = 112  # of history: two years and what a comparison with last year's weeks needs
 BIRTHS = ("birth_year", "birth_date")
-COLUMNS = ("kind", "subject", "ago", "count")
 
 
 @dataclass(frozen=True)

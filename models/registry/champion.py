@@ -20,7 +20,7 @@ from zipfile import BadZipFile
 from features.atomic import forget_partials, scratch_directory, write_atomically
 from features.blocks.build import catalogue
 from features.contract.community import Community
-from features.language import UserError, say
+from features.language import UserError, say, say_line
 from features.point_in_time.records import Records
 from models.dataset.out_of_time import household_keys, read_out_of_time
 from models.estimators.boosting import lgb
@@ -81,11 +81,9 @@ def trained_for(champion: Champion, community: Community) -> Champion:
         or "another order"
     )
     raise NoChampion(
-        say(
-            f"community.yaml 的需求与模型版本 {champion.version} 的不同（{zh}）：请先运行 xianying retrain",
-            f"the needs of community.yaml are not those of model version {champion.version} ({en}): run xianying retrain"
-            " first",
-        )
+        f"community.yaml 的需求与模型版本 {champion.version} 的不同（{zh}）：请先运行 xianying retrain",
+        f"the needs of community.yaml are not those of model version {champion.version} ({en}): run xianying retrain"
+        " first",
     )
 
 
@@ -105,12 +103,10 @@ def _trained_for_windows(champion: Champion, community: Community) -> Champion:
         return champion
     needs = say("、", ", ").join(changed)
     raise NoChampion(
-        say(
-            f"community.yaml 里 {needs} 的 horizon_weeks 或 lead_weeks 改过，模型版本 {champion.version}"
-            " 说的是原来的时间段：请先运行 xianying retrain",
-            f"horizon_weeks or lead_weeks of {needs} in community.yaml changed: model version {champion.version} speaks"
-            " of the weeks before that: run xianying retrain first",
-        )
+        f"community.yaml 里 {needs} 的 horizon_weeks 或 lead_weeks 改过，模型版本 {champion.version}"
+        " 说的是原来的时间段：请先运行 xianying retrain",
+        f"horizon_weeks or lead_weeks of {needs} in community.yaml changed: model version {champion.version} speaks"
+        " of the weeks before that: run xianying retrain first",
     )
 
 
@@ -124,20 +120,16 @@ def changed_cohorts(champion: Champion, community: Community) -> list[str]:
     if not changed:
         return []
     needs = say("、", ", ").join(changed)
-    return [
-        say(
-            f"注意：{needs} 的 who 改过，模型版本 {champion.version} 是按原来的住户范围训练的；请运行 xianying retrain",
-            f"note: who of {needs} changed, and model version {champion.version} was trained on the households of before:"
-            " run xianying retrain",
-        )
-    ]
+    return say_line(
+        f"注意：{needs} 的 who 改过，模型版本 {champion.version} 是按原来的住户范围训练的；请运行 xianying retrain",
+        f"note: who of {needs} changed, and model version {champion.version} was trained on the households of before:"
+        " run xianying retrain",
+    )
 
 
 def no_model() -> NoChampion:
     """Make the error raised before the first retrain."""
-    return NoChampion(
-        say("还没有模型：请先运行 xianying retrain", "no model yet: run xianying retrain first")
-    )
+    return NoChampion("还没有模型：请先运行 xianying retrain", "no model yet: run xianying retrain first")
 
 
 def load_champion(version: int, files: Path) -> Champion:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from features.language import UserError
-from features.store.sharing import sharing_community
+from features.store.reader import sharing_community
 from models.registry.champion import NoChampion
 from models.registry.registry import champion
 from models.training.borrow import Neighbour

@@ -98,10 +98,8 @@ def registry_client(workspace: Path) -> Iterator["MlflowClient"]:
     except (MlflowException, SQLAlchemyError, ConnectionError) as error:
         reason = str(error).strip().splitlines()[0][:300]
         raise UserError(
-            say(
-                f"MLflow 出错（请检查 MLFLOW_TRACKING_URI 或工作区里的 mlflow.db）：{reason}",
-                f"MLflow failed (check MLFLOW_TRACKING_URI, or mlflow.db in the workspace): {reason}",
-            )
+            f"MLflow 出错（请检查 MLFLOW_TRACKING_URI 或工作区里的 mlflow.db）：{reason}",
+            f"MLflow failed (check MLFLOW_TRACKING_URI, or mlflow.db in the workspace): {reason}",
         ) from error
 
 
@@ -204,9 +202,7 @@ def promote(workspace: Path, version: int | None = None) -> int:
             raise no_model()
         if wanted not in versions:
             listed = say("、", ", ").join(str(number) for number in versions)
-            raise UserError(
-                say(f"没有版本 {wanted}，只有 {listed}", f"no version {wanted}; there is {listed}")
-            )
+            raise UserError(f"没有版本 {wanted}，只有 {listed}", f"no version {wanted}; there is {listed}")
         forget_copy(workspace)
         put_in_force(client, wanted)
     _fetch(workspace)
@@ -291,10 +287,8 @@ def download_version(workspace: Path, version: int, place: Path) -> Path:
     with registry_client(workspace) as client:
         if version not in all_versions(client):
             raise UserError(
-                say(
-                    f"模型版本 {version} 已不在 MLflow 里",
-                    f"model version {version} is no longer in MLflow",
-                )
+                f"模型版本 {version} 已不在 MLflow 里",
+                f"model version {version} is no longer in MLflow",
             )
         return _downloaded(client, workspace, version, place)
 

@@ -1,24 +1,23 @@
 """Model card: what a model is for, how good it is beside the best baseline, and its limits."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from features.blocks.groups import membership
+from features.blocks.groups import GRID, Groups, membership
 from features.language import say, speaking
 from features.point_in_time.records import Known, date_of
 from models.demand.backtest import coverage_rows
 from models.evaluation.baselines import MODEL, RANKERS
 from models.evaluation.capacity import capacity_of_need
 from models.evaluation.compare import Decision, compare, gate
-from models.evaluation.evaluate import Validation
+from models.evaluation.evaluate import ALL, Validation
 from models.evaluation.soundness import soundness_lines
-from models.evaluation.verdict_lines import verdict_lines
-from models.fairness.lines import group_lines
-from models.report.card_groups import group_tables
+from models.evaluation.verdict import verdict_lines
+from models.fairness.lines import against, clearly_less, counted, group_lines
 from models.underreporting.verdict import found_lines
 
 if TYPE_CHECKING:
@@ -231,3 +230,49 @@ def _data(retrained: "Retrained", known: Known) -> list[tuple[str, str]]:
         folds = _listed(sorted(set(retrained.metrics["fold"])))
         rows.append((say("验证时段（各自的起点）", "Validation folds (their first days)"), folds))
     return rows
+
+
+def group_tables(table: pd.DataFrame | None, groups: Groups) -> list[dict[str, Any]]:
+    """Make a table of texts for each audit, with title and what it counts; grids that get their share are left out.
+
+    table: what ``models.fairness.audit`` returns; None or empty if nothing could be audited.
+    """
+    if table is None:
+        return []
+    names = dict(zip(groups.ids, groups.names, strict=True))
+    sections = []
+    for audit in dict.fromkeys(table["audit"]):
+        rows = table[table["audit"] == audit]
+        less = set(clearly_less(rows)["group"])
+        shown = [
+            _spoken_numbers(
+                row, say("全体", "all") if row["group"] == ALL else names[row["group"]].here, less
+            )
+            for row in rows.to_dict("records")
+            if not row["group"].startswith(f"{GRID}=") or row["group"] in less
+        ]
+        sections.append({"title": against(audit), "counted": counted(audit), "rows": shown})
+    return sections
+
+
+def _spoken_numbers(row: Any, name: str, less: set[str]) -> dict[str, str]:
+    def measured(measure: str, share: bool) -> str:
+        value, low, high = (row[f"{measure}{end}"] for end in ("", "_low", "_high"))
+        if pd.isna(value):
+            return "—"
+        if pd.isna(low):
+            return f"{value:.1%}" if share else f"{value:.2f}"
+        if share:
+            return f"{value:.1%} [{100 * low:.1f}, {100 * high:.1f}]"
+        return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+    return {
+        "name": f"**{name}**" if row["group"] in less else name,
+        "households": f"{row['households']:,.0f}",
+        "positives": f"{row['positives']:,.0f}",
+        "of_need": measured("share_of_need", True),
+        "of_list": measured("share_of_list", True),
+        "ratio": measured("list_over_need", False),
+        "recall": measured("recall", True),
+        "level": measured("predicted_over_observed", False),
+    }

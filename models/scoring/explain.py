@@ -124,12 +124,8 @@ def _ranked(
     kept = [
         fact for fact, value in weight.items() if value > 0 and logarithms.get(fact, LEAST_TOLD) >= LEAST_TOLD
     ]
-    season = _season_facts(model)
+    season = {feature.fact for feature in catalogue(model.schema) if feature.role == "season"}
     return sorted(kept, key=lambda fact: (fact in season, -weight[fact]))
-
-
-def _season_facts(model: NeedModel) -> set[str]:
-    return {feature.fact for feature in catalogue(model.schema) if feature.role == "season"}
 
 
 def _spread_over(

@@ -13,8 +13,7 @@ from features.point_in_time.records import Records, known_before
 from features.point_in_time.town import TownSummary
 from features.store.partitions import Partitions
 from models.scoring.model import NeedModel, probability
-from models.scoring.ranking import Standing, severe_needs
-from models.scoring.rules import rule_scores
+from models.scoring.ranking import Standing, rule_scores, severe_needs
 from models.scoring.score import PartitionState, TownScores
 
 

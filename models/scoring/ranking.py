@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.blocks.build import Features
 from features.contract.community import Community, RiskShares
+from models.evaluation.baselines import counted
 from models.scoring.model import NeedModel
 
 SEVERE = 3
@@ -109,3 +111,20 @@ class Standing:
         """Return the tier of a risk among those of the week."""
         names = (name for name, lowest in zip(TIERS, self.tiers, strict=False) if risk >= lowest)
         return next(names, TIERS[-1])
+
+
+def rule_scores(features: Features, community: Community) -> np.ndarray:
+    """Compute what is added to p_need before households are ranked: float64 [pairs].
+
+    It is 0 for needs that the model ranks. Elsewhere it is the count of the need's rule, a whole number, so that among
+    households with the same count the one with the higher p_need comes first.
+    """
+    added = np.zeros(len(features.rows), dtype=np.float64)
+    rules = [need.ranking for need in community.needs]
+    if any(rule != "model" for rule in rules):
+        counts = counted(features.matrix, features.names)
+        for position, rule in enumerate(rules):
+            if rule != "model":
+                rows = features.rows.need == position
+                added[rows] = np.maximum(np.rint(counts[rule][rows].astype(np.float64)), 0.0)
+    return added

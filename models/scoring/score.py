@@ -14,19 +14,22 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from features.blocks.build import Features, build, summarise
+from features.blocks.seasons import asking_last_year
 from features.contract.community import Community
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, Records, date_of, known_before
 from features.point_in_time.town import TownCounts, TownSummary, summed
+from features.rows.tables import rows_at
 from features.store.partitions import InMemory, Partitions
+from features.store.storage import put_table
 from models.dataset.out_of_time import stable_hash
 from models.demand.cells import span_shares
+from models.demand.seats import claimed, found
 from models.estimators.seasonal_level import Ahead, ahead, course_of
 from models.scoring.executors import Each
+from models.scoring.explain import asking_within_a_year
 from models.scoring.model import NeedModel, probability
-from models.scoring.ranking import Standing, rank_and_tier
-from models.scoring.rules import rule_scores
-from models.scoring.town_counts import counts_of
+from models.scoring.ranking import Standing, rank_and_tier, rule_scores
 
 
 @dataclass(frozen=True)
@@ -278,3 +281,57 @@ def score(records: Records, model: NeedModel, as_of: int, version: str | int = "
     task = ScorePartition(town, model, fit(known, model))
     partition, features = task.scored(known)
     return Scored(compare(town, task.fitted, model, str(version), [partition]), known, features)
+
+
+def counts_of(known: Known) -> TownCounts:
+    """Count the households that live in a partition; the sum over partitions is the town's."""
+    present = known
+    if known.town is not None:  # rows of who lives elsewhere count there
+        requests, outreach = known.requests, known.outreach
+        present = replace(
+            known,
+            requests=rows_at(requests, np.flatnonzero(known.present[requests.household])),
+            outreach=rows_at(outreach, np.flatnonzero(known.present[outreach.household])),
+            town=None,
+        )
+    programmes = known.community.programmes
+    return TownCounts(
+        asking_last_year=asking_last_year(present),
+        asking_within_a_year=asking_within_a_year(present),
+        claimed={programme.id: claimed(programme, present) for programme in programmes},
+        found={programme.id: found(programme, present) for programme in programmes},
+    )
+
+
+@dataclass(frozen=True)
+class WriteFeatures:
+    """A task that writes the features of a partition, by its number, below a URL."""
+
+    scoring: ScorePartition
+    directory: str
+
+    def __call__(self, number: int) -> None:
+        """Write household_id, need, and a float32 column for each further feature."""
+        known = self.scoring.known(number)
+        made, _ = self.scoring.features(known)
+        needs = pa.array([need.id for need in known.community.needs])
+        columns = {
+            "household_id": pa.array(known.household_ids[made.rows.household], pa.string()),
+            "need": needs.take(pa.array(made.rows.need)),
+        }
+        for column, name in enumerate(made.names):
+            columns.setdefault(name, pa.array(made.matrix[:, column]))
+        put_table(self.place(number), pa.table(columns))
+
+    def place(self, number: int) -> str:
+        """Return the URL of a partition's file."""
+        return f"{self.directory}/part={number:04d}.parquet"
+
+
+def write_features(town: Partitions, model: NeedModel, as_of: int, directory: str, each: Each) -> None:
+    """Write the features of every partition below a URL.
+
+    model: whose schema is used. as_of: the day. directory: the URL. each: maps a task over partitions, in order.
+    """
+    scoring = ScorePartition(town, model, fit_town(town, model, as_of))
+    list(each(WriteFeatures(scoring, directory), range(len(town))))

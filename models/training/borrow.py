@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from features.alphabet import shown
 from features.blocks.build import Features
-from features.language import UserError, say
+from features.language import UserError, say, say_line
 from features.point_in_time.labels import label_end, labels
 from features.point_in_time.records import Known, Records, known_before
 from features.units import WEEK
@@ -153,7 +153,7 @@ def _with_own_level(records: Records, known: Known, model: NeedModel, base: Need
 
 def _loss(records: Records, known: Known, model: NeedModel) -> float:
     """Compute the mean log loss of a model's order on the newest as-of days whose labels are complete."""
-    days = known.as_of - WEEK * np.arange(1, TRIED + _longest(known) + 1)
+    days = known.as_of - WEEK * np.arange(1, TRIED + int(max(label_end(known.community, 0)) // WEEK) + 1)
     done = complete(known, days, known.as_of)
     loss, rows = 0.0, 0
     for newest in np.flatnonzero(done.any(axis=1))[:TRIED]:
@@ -164,10 +164,6 @@ def _loss(records: Records, known: Known, model: NeedModel) -> float:
         lost, counted = _day_loss(known, features, model, done[newest])
         loss, rows = loss + lost, rows + counted
     return loss / rows if rows else float("nan")
-
-
-def _longest(known: Known) -> int:
-    return int(max(label_end(known.community, 0)) // WEEK)
 
 
 def _day_loss(known: Known, features: Features, model: NeedModel, usable: np.ndarray) -> tuple[float, int]:
@@ -212,10 +208,8 @@ def _notes(
         notes.append(say(f"{names}：模型算不出数，未用", f"{names}: the model gives no numbers, not used"))
     if others:
         names = _names(others)
-        notes.append(
-            say(
-                f"{names}：needs 或时间窗不同，或模型是旧版本训练的，未用",
-                f"{names}: other needs or windows, or a model of an earlier version; not used",
-            )
+        notes += say_line(
+            f"{names}：needs 或时间窗不同，或模型是旧版本训练的，未用",
+            f"{names}: other needs or windows, or a model of an earlier version; not used",
         )
     return notes

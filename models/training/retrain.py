@@ -24,7 +24,7 @@ from models.estimators.train import POOLED, SEEDS, THREADS, Members, Rounds, Tra
 from models.evaluation.baselines import MODEL
 from models.evaluation.evaluate import Evaluation, Validation, evaluate
 from models.evaluation.soundness import bound_lines, soundness_lines, told_with_model
-from models.evaluation.verdict_lines import verdict_lines
+from models.evaluation.verdict import verdict_lines
 from models.fairness.audit import audit_visits
 from models.fairness.lines import group_lines
 from models.scoring.model import FEWEST_REQUESTS, NeedModel
@@ -32,11 +32,10 @@ from models.scoring.untrained import untrained
 from models.training.leaks import Leak, find_leaks, leak_lines, without_leaks
 from models.training.learn_p_need import NeedFit, fit_need, gather_visits, with_visits
 from models.training.steps import SECOND_THREAD, Step, run_steps
-from models.training.training_lines import training_lines
+from models.training.training_lines import training_lines, worst_lines
 from models.training.tune import Settled, Tuned, Tuning, settle
 from models.training.validate import backtest, validated_features
 from models.training.validation_report import Calibrated, ValidationReport, calibrate, report_on
-from models.training.worst_lines import worst_lines
 from models.underreporting.verdict import found_at_the_top, found_lines
 
 FEWEST_POSITIVES = 50  # rows over all needs from which anything is fitted

@@ -51,7 +51,7 @@ def run_steps(
                     continue
                 _raise_failed(beside)
                 start = time.perf_counter()
-                _keep(step, step.run(*_inputs(step, results)), results)
+                _keep(step, step.run(*[_value(results[name]) for name in step.takes]), results)
                 if seconds is not None:
                     taken = seconds.get(step.stage, 0.0) + time.perf_counter() - start
                     seconds[step.stage] = round(taken, 2)
@@ -69,10 +69,6 @@ def _begin(step: Step, results: dict[str, Any], executor: Executor) -> Future:
     assert isinstance(step.gives, str), "a step of the second thread gives one result"
     results[step.gives] = future
     return future
-
-
-def _inputs(step: Step, results: Mapping[str, Any]) -> list[Any]:
-    return [_value(results[name]) for name in step.takes]
 
 
 def _keep(step: Step, result: Any, results: dict[str, Any]) -> None:

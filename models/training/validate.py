@@ -49,17 +49,9 @@ class Predicted:
 
     def take(self, rows: np.ndarray) -> "Predicted":
         """Return the rows at some positions, or where a mask is True."""
-        return Predicted(
-            self.household[rows],
-            self.need[rows],
-            self.as_of[rows],
-            self.fold[rows],
-            self.label[rows],
-            self.parts[rows],
-            {name: values[rows] for name, values in self.baselines.items()},
-            self.level,
-            self.share,
-        )
+        columns = ("household", "need", "as_of", "fold", "label", "parts")
+        baselines = {name: values[rows] for name, values in self.baselines.items()}
+        return replace(self, baselines=baselines, **{name: getattr(self, name)[rows] for name in columns})
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ in ESTIMATORS are compared on held-out visits; the best is stored with the model
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -51,14 +51,8 @@ class VisitSample:
 
     def take(self, keep: np.ndarray) -> "VisitSample":
         """Return the visits at some positions, or where a mask is True."""
-        return VisitSample(
-            self.design.take(keep),
-            self.found[keep],
-            self.weight[keep],
-            self.as_of[keep],
-            self.request[keep],
-            self.needs,
-        )
+        taken = {name: getattr(self, name)[keep] for name in ("found", "weight", "as_of", "request")}
+        return replace(self, design=self.design.take(keep), **taken)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any
 
 from features.contract.community import Community
-from features.language import grid_words, language, say
+from features.language import grid_words, language, say, say_line
 from service.brief.brief import Brief
 
 MOST_GROWING, FEWEST = 5, 5  # needs that are named, and requests of a month from which growth is told
@@ -177,18 +177,14 @@ def _grids_note(brief: Brief) -> str:
     """Say why workers or targets are missing."""
     notes = []
     if brief["changed"] and not brief["workers"]:  # only who sees the whole town sees either
-        notes.append(
-            say(
-                "各走访人的数，从按名单走访起才有；以前交来的走访只按网格算。",
-                "Workers are counted from the first list on; visits handed in from before count by grid only.",
-            )
+        notes += say_line(
+            "各走访人的数，从按名单走访起才有；以前交来的走访只按网格算。",
+            "Workers are counted from the first list on; visits handed in from before count by grid only.",
         )
     if all(value is None for value in brief["targets"].values()):
-        notes.append(
-            say(
-                "还没有定目标：要定，写在 community.yaml 的 targets 一节。",
-                "No targets yet: the section targets of community.yaml.",
-            )
+        notes += say_line(
+            "还没有定目标：要定，写在 community.yaml 的 targets 一节。",
+            "No targets yet: the section targets of community.yaml.",
         )
     return say("", " ").join(notes)
 

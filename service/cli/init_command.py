@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from features.language import UserError, language, say
+from features.language import UserError, language, say, say_line
 from service.console.terminal import show, show_line
 
 group = click.Group()
@@ -163,12 +163,10 @@ def language_code() -> str:
 
 
 def _next_step(path: Path) -> list[str]:
-    return [
-        say(
-            f"已生成 {path}：看看需求对不对，有项目的填上",
-            f"wrote {path}: look through its needs, add programmes, then run xianying ingest DIR",
-        )
-    ]
+    return say_line(
+        f"已生成 {path}：看看需求对不对，有项目的填上",
+        f"wrote {path}: look through its needs, add programmes, then run xianying ingest DIR",
+    )
 
 
 def _blank_tables(place: Path, needs: list[dict[str, Any]], grids: Sequence[str]) -> list[str]:
@@ -179,9 +177,7 @@ def _blank_tables(place: Path, needs: list[dict[str, Any]], grids: Sequence[str]
     names = [need["name"]["zh"] for need in needs]
     for name, content in blank_tables(names, grids).items():
         write_atomically(place / name, content)
-    return [
-        say(
-            f"空表在 {place}：照表头填住户和诉求，填好运行 xianying ingest {place}",
-            f"empty workbooks in {place}: fill in households and requests, then run xianying ingest {place}",
-        )
-    ]
+    return say_line(
+        f"空表在 {place}：照表头填住户和诉求，填好运行 xianying ingest {place}",
+        f"empty workbooks in {place}: fill in households and requests, then run xianying ingest {place}",
+    )

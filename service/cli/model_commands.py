@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from features.language import say
+from features.language import say, say_line
 from service.cli.options import as_of_option, spark_option
 from service.console.terminal import show, show_line, stage
 from service.web.commands.service_database import enter_command
@@ -150,12 +150,10 @@ def _in_force(version: int, promoted: bool) -> str:
 
 def _sampled(drawn: int, partitions: int, households: int) -> list[str]:
     """Write a line when a model is trained on only some partitions; else none."""
-    return [
-        say(
-            f"在抽取的 {drawn}/{partitions} 片、{households} 户上训练",
-            f"trained on a sample: {drawn} of {partitions} partitions, {households} households",
-        )
-    ] * (drawn < partitions)
+    return say_line(
+        f"在抽取的 {drawn}/{partitions} 片、{households} 户上训练",
+        f"trained on a sample: {drawn} of {partitions} partitions, {households} households",
+    ) * (drawn < partitions)
 
 
 @group.command(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.language import UserError, say
+from features.language import UserError, say, say_line
 from features.linking.decisions import keep_decisions
 from features.linking.duplicates import duplicate_households, duplicate_persons
 from features.linking.register import read_register, read_residents
@@ -109,13 +109,11 @@ def take_reviews(
                 refused.append(f"{path.name}: {error}")
         for _, keep, drop in review.other:
             change_register(workspace, "distinct", drop, keep, since())
-        lines.append(
-            say(
-                f"{path.name}：保存 {kept} 条归户决定，合并 {len(review.same)} 对，{len(review.other)} 对不是同一个，"
-                f"{review.undecided} 行未决定",
-                f"{path.name}: {kept} links decided, {len(review.same)} pairs merged, {len(review.other)} pairs are not"
-                f" the same, {review.undecided} rows undecided",
-            )
+        lines += say_line(
+            f"{path.name}：保存 {kept} 条归户决定，合并 {len(review.same)} 对，{len(review.other)} 对不是同一个，"
+            f"{review.undecided} 行未决定",
+            f"{path.name}: {kept} links decided, {len(review.same)} pairs merged, {len(review.other)} pairs are not"
+            f" the same, {review.undecided} rows undecided",
         )
     return lines, refused
 

@@ -48,7 +48,7 @@ def features(workspace: Path, as_of: date | None, spark: bool) -> None:
     from features.store.partitions import root_of
     from models.registry.registry import champion
     from models.scoring.executors import local, on_spark
-    from models.scoring.features import write_features
+    from models.scoring.score import write_features
 
     town, as_of = open_town(workspace, as_of)
     with stage(say("读取模型", "load the champion")):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.contract.community import Need
 from features.language import UserError
-from features.store.sharing import sharing_community
+from features.store.reader import sharing_community
 from features.workspace_secret import SECRET
 from models.demand.expected import TOWN, WINDOWS
 from service.lists.pages import TIERS

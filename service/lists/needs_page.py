@@ -29,7 +29,7 @@ def needs_page(
 ) -> str:
     """Render the month's page as HTML: bars of needs against seats left, tables, months ahead, grids, and coverage.
 
-    ``demand``, ``proposals``: of ``models.demand.town_demand.town_demand``. ``sheets``: tables of needs, projects and
+    ``demand``, ``proposals``: of ``models.demand.candidates.town_demand``. ``sheets``: tables of needs, projects and
     resources. ``coverage``: the table of ``coverage_sheet``.
     """
     needs, lines = _bars(demand, proposals, community), list[str]()

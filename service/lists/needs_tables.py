@@ -42,7 +42,7 @@ def table_of(title: str, note: str, rows: Iterable[Row], columns: Sequence[Colum
 def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community) -> Sheet:
     """Make the table 需求清单: a row for each need with its window, the months ahead, seats and a verdict.
 
-    ``demand``, ``proposals``: of ``models.demand.town_demand.town_demand``.
+    ``demand``, ``proposals``: of ``models.demand.candidates.town_demand``.
     """
     town = demand[demand["grid_id"] == TOWN]
     months = list(dict.fromkeys(town.loc[town["span"] != WINDOWS, "span"]))

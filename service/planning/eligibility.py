@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.language import say
+from features.language import say_line
 from features.point_in_time.feedback import refusing_lists, suppressed
 from features.point_in_time.records import Known
 from features.point_in_time.town_summary import resolutions_recorded
@@ -55,21 +55,17 @@ def left_out_lines(counts: Mapping[str, int]) -> list[str]:
         "whole": f"{counts['whole']} 户已搬走、去世，或说过不用来",
         "held": f"另外 {counts['held']} 件事，住户说过不用问",
     }
-    lines = [
-        say(
-            "不列入名单：" + ("，".join(words for cause, words in causes.items() if counts[cause]) or "没有"),
-            f"not listed: {counts['refuses']} households refuse, {counts['rests']} were contacted lately,"
-            f" {counts['handled']} open requests are being handled, feedback, moving away or death rule out"
-            f" {counts['whole']} households and {counts['held']} needs of others",
-        )
-    ]
+    lines = say_line(
+        "不列入名单：" + ("，".join(words for cause, words in causes.items() if counts[cause]) or "没有"),
+        f"not listed: {counts['refuses']} households refuse, {counts['rests']} were contacted lately,"
+        f" {counts['handled']} open requests are being handled, feedback, moving away or death rule out"
+        f" {counts['whole']} households and {counts['held']} needs of others",
+    )
     if counts["used_up"]:
-        lines.append(
-            say(
-                f"不列入名单：{counts['used_up']} 户一年的走访次数满了（visits_per_household_a_year）",
-                f"not listed: {counts['used_up']} households had their visits of a year"
-                " (visits_per_household_a_year)",
-            )
+        lines += say_line(
+            f"不列入名单：{counts['used_up']} 户一年的走访次数满了（visits_per_household_a_year）",
+            f"not listed: {counts['used_up']} households had their visits of a year"
+            " (visits_per_household_a_year)",
         )
     return lines
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from features.contract.community import Community
-from features.language import say
+from features.language import say, say_line
 from service.planning.eligibility import left_out_lines
 from service.planning.parity import GroupSums, parity_lines
 from service.planning.stability import stability_lines
@@ -40,12 +40,10 @@ class PlanSums:
         """Write a line when there are sensitive needs and no coordinator who may see them; else none."""
         if not self.sensitive or self.coordinated > 0:
             return []
-        return [
-            say(
-                "敏感需求只给社区统筹，可工作人员表里没有能走访的统筹（weekly_visits 大于 0），这周没列",
-                "sensitive needs are listed for coordinators only; workers has none with weekly_visits above 0",
-            )
-        ]
+        return say_line(
+            "敏感需求只给社区统筹，可工作人员表里没有能走访的统筹（weekly_visits 大于 0），这周没列",
+            "sensitive needs are listed for coordinators only; workers has none with weekly_visits above 0",
+        )
 
     def seats(self, community: Community) -> list[str]:
         """Write a line that names the programmes whose seats kept visits from asking more households; else none."""
@@ -55,13 +53,11 @@ class PlanSums:
         if not names:
             return []
         listed = say("、", ", ").join(names)
-        return [
-            say(
-                f"名额不多，名单没有多问：{listed}（名额变了就改 programmes 的 seats 或 seats_taken）",
-                f"as seats are limited, visits ask fewer households about: {listed}"
-                " (see seats and seats_taken of programmes)",
-            )
-        ]
+        return say_line(
+            f"名额不多，名单没有多问：{listed}（名额变了就改 programmes 的 seats 或 seats_taken）",
+            f"as seats are limited, visits ask fewer households about: {listed}"
+            " (see seats and seats_taken of programmes)",
+        )
 
     def optimality(self) -> str:
         """Write how far the chosen visits may be from the best there are."""

@@ -1,6 +1,5 @@
 """Tell until when the programmes that serve a need enrol, and how many more they can take. Pure."""
 
-from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +12,7 @@ from features.contract.community import Programme
 from features.language import UserError
 from features.point_in_time.records import Known, date_of, day_of
 from features.units import WEEK
-from models.demand.programmes import month_day, programmes_for
+from models.demand.programmes import calendar_day, month_day, programmes_for
 from models.demand.seats import found, seats_told
 
 MOST_PROGRAMMES = 63
@@ -87,19 +86,14 @@ def last_day_to_enrol(programme: Programme, begins: float) -> float:
         return np.inf
     closes = _next(*month_day(programme.closes, (12, 31)), date_of(begins))
     month, day = month_day(programme.enrol_until, (12, 31))
-    last = _day(closes.year, month, day)
-    return float(day_of(last if last <= closes else _day(closes.year - 1, month, day)))
+    last = calendar_day(closes.year, month, day)
+    return float(day_of(last if last <= closes else calendar_day(closes.year - 1, month, day)))
 
 
 def _next(month: int, day: int, begins: date) -> date:
     """Return the first such month-day on or after a date."""
-    day_then = _day(begins.year, month, day)
-    return day_then if day_then >= begins else _day(begins.year + 1, month, day)
-
-
-def _day(year: int, month: int, day: int) -> date:
-    month = min(max(month, 1), 12)
-    return date(year, month, min(max(day, 1), monthrange(year, month)[1]))
+    day_then = calendar_day(begins.year, month, day)
+    return day_then if day_then >= begins else calendar_day(begins.year + 1, month, day)
 
 
 def seats_for_visits(programme: Programme, known: Known, history: pd.DataFrame | None = None) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from features.language import say
+from features.language import say, say_line
 from features.point_in_time.records import Known, day_of
 from features.rows.tables import positions_of
 from service.planning.eligibility import LeftOut
@@ -155,10 +155,8 @@ def stability_lines(table: pd.DataFrame, visits: pd.DataFrame) -> list[str]:
     counts = left["cause_text"].value_counts(sort=False)
     zh = "，".join(f"{text} {count} 户" for text, count in counts.items())
     en = ", ".join(f"{text}: {count}" for text, count in counts.items())
-    return [
-        say(
-            f"上周名单上没走到的：留下 {kept} 户，去掉 {len(left)} 户" + (f"（{zh}）" if zh else ""),
-            f"of last week's list, not visited: {kept} households kept, {len(left)} dropped"
-            + (f" ({en})" if en else ""),
-        )
-    ]
+    return say_line(
+        f"上周名单上没走到的：留下 {kept} 户，去掉 {len(left)} 户" + (f"（{zh}）" if zh else ""),
+        f"of last week's list, not visited: {kept} households kept, {len(left)} dropped"
+        + (f" ({en})" if en else ""),
+    )

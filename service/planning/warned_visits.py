@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract.tables import OUTCOMES
-from features.language import say
+from features.language import say, say_line
 from features.point_in_time.records import Known
 from features.rows.tables import positions_of
 from service.planning.choice import Chosen, chosen
@@ -117,9 +117,7 @@ def warned_lines(open_households: int, listed: int) -> list[str]:
         f"，{rest} 户未排（谢绝、已迁出，或本周走访数不够）",
         f", {rest} not (they refuse, left, or visits do not suffice)",
     )
-    return [
-        say(
-            f"预警待核 {open_households} 户，本周排入 {listed} 户{more if rest else ''}",
-            f"{open_households} households are warned of; {listed} are listed this week{more if rest else ''}",
-        )
-    ]
+    return say_line(
+        f"预警待核 {open_households} 户，本周排入 {listed} 户{more if rest else ''}",
+        f"{open_households} households are warned of; {listed} are listed this week{more if rest else ''}",
+    )

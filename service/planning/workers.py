@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
-from features.language import UserError, say
+from features.language import UserError, say, say_line
 from features.point_in_time.records import Known, microgrid_numbers
 from service.planning.integer_program import Places
 
@@ -141,18 +141,14 @@ def unplaced_lines(idle: Sequence[str], bare: int) -> list[str]:
     lines = []
     if len(idle):
         names = say("、", ", ").join(idle[:5])
-        lines.append(
-            say(
-                f"工作人员表里 {len(idle)} 人没有对上网格或微网格，没排走访：{names}",
-                f"workers: {len(idle)} have no grid or micro-grid with households and get no list: {names}",
-            )
+        lines += say_line(
+            f"工作人员表里 {len(idle)} 人没有对上网格或微网格，没排走访：{names}",
+            f"workers: {len(idle)} have no grid or micro-grid with households and get no list: {names}",
         )
     if bare:
-        lines.append(
-            say(
-                f"{bare} 个微网格没有人走访：工作人员表里没写",
-                f"{bare} micro-grids have no worker in workers",
-            )
+        lines += say_line(
+            f"{bare} 个微网格没有人走访：工作人员表里没写",
+            f"{bare} micro-grids have no worker in workers",
         )
     return lines
 

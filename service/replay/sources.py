@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from features.contract.community import Community
-from features.language import say
+from features.language import say, say_line
 from features.point_in_time.records import day_of
 from features.store.partitions import InMemory, OnDisk, Partitions, open_copy
 from features.store.plain_file import UnreadableFile
@@ -142,10 +142,8 @@ def _lines(place: Path | None, made: dict, model: Champion, town: Partitions) ->
         listed = "、".join(changed)
         lines.append(say(f"与当时不同：{listed}", f"not as at the time: {', '.join(changed)}"))
     if place and made["model_digest"] != now["model_digest"]:
-        lines.append(
-            say(
-                f"模型版本 {model.version} 的文件与当时的不同",
-                f"the files of model version {model.version} are not those of the time",
-            )
+        lines += say_line(
+            f"模型版本 {model.version} 的文件与当时的不同",
+            f"the files of model version {model.version} are not those of the time",
         )
     return lines

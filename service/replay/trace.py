@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.contract.community import Community
 from features.ingest.erasure import rows_of_household
-from features.language import UserError, say
+from features.language import UserError, say, say_line
 from features.store.reader import read_settings
 from models.report.figures import meaning_of_features
 from service.replay.sources import published_place
@@ -98,11 +98,9 @@ def _model_lines(workspace: Path, row: dict[str, Any], made: dict[str, Any]) -> 
             )
     if made:
         packages = ", ".join(f"{name} {version}" for name, version in made["packages"].items())
-        lines.append(
-            say(
-                f"文件摘要 {made['model_digest'][:16]}；{packages}",
-                f"digest of its files {made['model_digest'][:16]}; {packages}",
-            )
+        lines += say_line(
+            f"文件摘要 {made['model_digest'][:16]}；{packages}",
+            f"digest of its files {made['model_digest'][:16]}; {packages}",
         )
     return lines
 
@@ -126,11 +124,9 @@ def _feature_lines(workspace: Path, row: dict[str, Any], as_of: date, place: Pat
     with readable(path):
         scores = pd.read_parquet(path, filters=wanted) if path.is_file() else pd.DataFrame()
     for score in scores.to_dict("records"):
-        lines.append(
-            say(
-                f"p_request {score['p_request']:.4f}，p_need {score['p_need']:.4f}，本项第 {score['rank']} 位",
-                f"p_request {score['p_request']:.4f}, p_need {score['p_need']:.4f}, rank {score['rank']} of the need",
-            )
+        lines += say_line(
+            f"p_request {score['p_request']:.4f}，p_need {score['p_need']:.4f}，本项第 {score['rank']} 位",
+            f"p_request {score['p_request']:.4f}, p_need {score['p_need']:.4f}, rank {score['rank']} of the need",
         )
     live = load_live(place) if place else None
     if live is None:
@@ -163,32 +159,26 @@ def _constraint_lines(
     workspace: Path, row: dict[str, Any], as_of: date, place: Path | None, settings: Community
 ) -> list[str]:
     rules = settings.outreach
-    lines = [
-        say(
-            f"探索份额 {rules.explore_share:g}，冷却 {rules.cooldown_weeks:g} 周，每户一年至多 "
-            f"{rules.visits_per_household_a_year} 次，续留加成 {rules.keep_bonus:g}",
-            f"explore_share {rules.explore_share:g}, cooldown_weeks {rules.cooldown_weeks:g},"
-            f" visits_per_household_a_year {rules.visits_per_household_a_year}, keep_bonus {rules.keep_bonus:g}",
-        )
-    ]
+    lines = say_line(
+        f"探索份额 {rules.explore_share:g}，冷却 {rules.cooldown_weeks:g} 周，每户一年至多 "
+        f"{rules.visits_per_household_a_year} 次，续留加成 {rules.keep_bonus:g}",
+        f"explore_share {rules.explore_share:g}, cooldown_weeks {rules.cooldown_weeks:g},"
+        f" visits_per_household_a_year {rules.visits_per_household_a_year}, keep_bonus {rules.keep_bonus:g}",
+    )
     kept = place / AROUND if place else None
     around = orjson.loads(kept.read_bytes()) if kept and kept.is_file() else {}
     for worker in around.get("workers", []):
         if worker["worker_id"] and worker["worker_id"] == row["worker_id"]:
-            lines.append(
-                say(
-                    f"{row['worker_id']} 本周 {worker['visits']} 户",
-                    f"{row['worker_id']} has {worker['visits']} visits",
-                )
+            lines += say_line(
+                f"{row['worker_id']} 本周 {worker['visits']} 户",
+                f"{row['worker_id']} has {worker['visits']} visits",
             )
     for programme in settings.programmes:
         left = around.get("seats_left", {}).get(programme.id)
         if row["need"] in programme.needs and left is not None:
-            lines.append(
-                say(
-                    f"{programme.name.here} 还有 {left} 个名额",
-                    f"{programme.name.here} has {left} seats left",
-                )
+            lines += say_line(
+                f"{programme.name.here} 还有 {left} 个名额",
+                f"{programme.name.here} has {left} seats left",
             )
     before = week_directory(workspace, as_of) / BEFORE_LIST
     if before.is_file():
@@ -233,10 +223,8 @@ def _outcome_lines(workspace: Path, row: dict[str, Any], as_of: date, settings: 
     for entry in held.get("requests", []):
         asked = entry["requested_at"]
         if entry["superseded_at"] is None and entry["need"] == row["need"] and as_of <= asked.date() < until:
-            lines.append(
-                say(
-                    f"{asked:%Y-%m-%d} 申请（{entry['request_id']}）",
-                    f"asked on {asked:%Y-%m-%d} ({entry['request_id']})",
-                )
+            lines += say_line(
+                f"{asked:%Y-%m-%d} 申请（{entry['request_id']}）",
+                f"asked on {asked:%Y-%m-%d} ({entry['request_id']})",
             )
     return lines or [say("还没有结果，这段时间也没有来申请", "no outcome, and no request within the window")]

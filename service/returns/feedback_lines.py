@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from features.contract.tables import FEEDBACK
-from features.language import say
+from features.language import say, say_line
 from service.lists.answers import feedback_names
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def feedback_lines(week: "FeedbackWeek") -> list[str]:
         + _marks(week)
     ]
     if week.agreed:
-        lines.append(
-            say(f"这周约好再去 {len(week.agreed)} 户次", f"{len(week.agreed)} visits agreed for this week")
+        lines += say_line(
+            f"这周约好再去 {len(week.agreed)} 户次", f"{len(week.agreed)} visits agreed for this week"
         )
     return lines + [quality_line(row) for row in week.quality if row["wrong"]]
 

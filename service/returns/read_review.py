@@ -11,7 +11,7 @@ import pandas as pd
 from features.contract.spoken_values import FALSE, TRUE, plain
 from features.contract.workbook_cells import SheetCells, read_sheets
 from features.findings import shown_cells
-from features.language import UserError, say
+from features.language import UserError, say, say_line
 from features.linking.decisions import COLUMNS
 from features.store.register_changes import Kind
 from service.lists.review_workbook import ADDRESS, BETWEEN, DECISION, DROP, KEEP, KINDS, PERSON, PHONE, WHAT
@@ -103,11 +103,9 @@ def _decide_link(
     if household in households:
         return [(*evidence, household)]
     (shown,) = shown_cells([decision])
-    review.refused.append(
-        say(
-            f"{where}：决定“{shown}”不是候选序号、登记表里的户号，也不是“无”",
-            f"{where}: “{shown}” is no candidate's number, no household of the register, and not “none”",
-        )
+    review.refused += say_line(
+        f"{where}：决定“{shown}”不是候选序号、登记表里的户号，也不是“无”",
+        f"{where}: “{shown}” is no candidate's number, no household of the register, and not “none”",
     )
     return []
 
@@ -128,10 +126,8 @@ def _decide_pair(
         review.other.append((kind, keep, drop))
     else:
         (shown,) = shown_cells([decision])
-        review.refused.append(
-            say(
-                f"{where}：决定“{shown}”不是“是”“换”或“否”",
-                f"{where}: “{shown}” is not yes, swap or no",
-            )
+        review.refused += say_line(
+            f"{where}：决定“{shown}”不是“是”“换”或“否”",
+            f"{where}: “{shown}” is not yes, swap or no",
         )
     return []

@@ -7,13 +7,13 @@ import pandas as pd
 
 from features.atomic import write_atomically
 from features.contract.community import Community
-from features.language import say
+from features.language import say, say_line
 from features.point_in_time.records import day_of
 from features.store.partitions import Partitions
 from features.store.reader import read_programme_history
+from models.demand.candidates import AskPartition, town_demand
 from models.demand.expected import TOWN, WINDOWS
 from models.demand.proposals import RUN, Proposals
-from models.demand.town_demand import AskPartition, town_demand
 from models.registry.registry import champion
 from models.scoring.executors import Each, local
 from service.brief.brief import keep_projects
@@ -99,11 +99,9 @@ def demand_lines(demand: pd.DataFrame, proposals: Proposals, community: Communit
             row = town.loc[need.id].to_dict()
             when, so = f"{row['begins']}～{row['ends'] - timedelta(days=1)}", needs.loc[need.id].to_dict()
             expected, likely = f"{row['expected']:.0f}", range_words(row)
-            lines.append(
-                say(
-                    f"{need.name.here}：{when} 预计 {expected} 户（{likely}）；{verdict(so, community)}",
-                    f"{need.name.here}: {expected} ({likely}) households, {when}; {verdict(so, community)}",
-                )
+            lines += say_line(
+                f"{need.name.here}：{when} 预计 {expected} 户（{likely}）；{verdict(so, community)}",
+                f"{need.name.here}: {expected} ({likely}) households, {when}; {verdict(so, community)}",
             )
     count = int((proposals.projects["kind"] != RUN).sum())
     return [*lines, say(f"建议开的项目：{count} 个", f"{count} projects proposed")]

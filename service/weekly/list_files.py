@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from features.atomic import write_atomically
 from features.contract.community import Community
-from features.language import UserError, grid_words, say
+from features.language import UserError, grid_words, say, say_line
 from service.lists.feedback_week import FeedbackWeek
 from service.lists.pages import grid_page
 from service.lists.visit_rows import script
@@ -19,11 +19,6 @@ from service.returns.filled_rows import NoList, filled_rows
 
 COORDINATORS, COORDINATORS_FILE = "", "coordinators"  # key of their list beside the grids', and its file
 OURS = re.compile(r"(grid-.*|coordinators)\.(xlsx|html)")
-
-
-def _list_of(visits: pd.DataFrame) -> pd.Series:
-    """Return the grid on whose list each row stands: str [rows], COORDINATORS for those on the coordinators'."""
-    return visits["grid_id"].where(~visits["coordinator"], COORDINATORS)
 
 
 def list_files(
@@ -43,7 +38,7 @@ def list_files(
 
     Returns the content of each file by its name, and by grid the names of its workbook and page.
     """
-    key, words = _list_of(visits), script(community)
+    key, words = visits["grid_id"].where(~visits["coordinator"], COORDINATORS), script(community)
     files: dict[str, bytes] = {}
     links: dict[str, dict[str, str]] = {}
     for grid, rows in tqdm(
@@ -106,12 +101,10 @@ def _out_of_the_way(path: Path) -> list[str]:
         return []
     kept = _spare_name(path)
     path.rename(kept)
-    return [
-        say(
-            f"{path} 有人填过，改名留着：{kept.name}",
-            f"{path} holds outcomes; kept as {kept.name}",
-        )
-    ]
+    return say_line(
+        f"{path} 有人填过，改名留着：{kept.name}",
+        f"{path} holds outcomes; kept as {kept.name}",
+    )
 
 
 def _is_filled(path: Path) -> bool:

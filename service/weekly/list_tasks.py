@@ -26,8 +26,7 @@ from models.fairness.shares import GroupSums, group_sums
 from models.monitoring.reason_quality import Returned, returned
 from models.monitoring.week_counts import WeekCounts, week_counts
 from models.registry.champion import Champion
-from models.scoring.score import Fitted
-from models.scoring.town_counts import counts_of
+from models.scoring.score import Fitted, counts_of
 from service.lists.reasons import reasons_in
 from service.lists.visit_rows import describe
 from service.planning.eligibility import eligible_pairs, left_out

@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.atomic import write_atomically
 from features.blocks.groups import Groups, joined_groups
-from features.language import LANGUAGES, UserError, in_language, language, say
+from features.language import LANGUAGES, UserError, in_language, language, say, say_line
 from features.mapping.kept_rows import read_warnings
 from features.point_in_time.feedback import also_refusing
 from features.point_in_time.records import day_of, known_before
@@ -102,12 +102,10 @@ def list_week(
 def refused_lines(households: Collection[str]) -> list[str]:
     """Write how many households refused while their list was made; no line where none did."""
     count = len(households)
-    return [
-        say(
-            f"排名单时有 {count} 户谢绝，已从名单上去掉",
-            f"{count} households refused while the lists were made; they are not on them",
-        )
-    ] * bool(count)
+    return say_line(
+        f"排名单时有 {count} 户谢绝，已从名单上去掉",
+        f"{count} households refused while the lists were made; they are not on them",
+    ) * bool(count)
 
 
 def _write(

@@ -4,7 +4,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from features.contract.community import Community
-from features.language import say
+from features.language import say, say_line
 
 if TYPE_CHECKING:
     from models.registry.registry import Champion
@@ -38,40 +38,32 @@ def _few(model: "Champion", community: Community) -> list[str]:
     """Write a line when requests are too few to tell households apart, for all needs or for some; else none."""
     modelled = model.model.modelled
     if not modelled.any() and model.model.tells_apart:
-        return [
-            say(
-                "还训练不出模型：暂时按本户、邻居和同类家庭以往的申请排先后。",
-                "No model can be trained yet: households stand in the order of their own, their neighbours'"
-                " and similar households' past requests.",
-            )
-        ]
+        return say_line(
+            "还训练不出模型：暂时按本户、邻居和同类家庭以往的申请排先后。",
+            "No model can be trained yet: households stand in the order of their own, their neighbours'"
+            " and similar households' past requests.",
+        )
     if not modelled.any():
-        return [
-            say(
-                "申请太少，还分不出哪家先去：本周轮流走访，每户一次，最久没人去的先去。",
-                "Too few requests to tell households apart: this is a round of visits in turn, each household once,"
-                " the longest unvisited first.",
-            )
-        ]
+        return say_line(
+            "申请太少，还分不出哪家先去：本周轮流走访，每户一次，最久没人去的先去。",
+            "Too few requests to tell households apart: this is a round of visits in turn, each household once,"
+            " the longest unvisited first.",
+        )
     names = [need.name.here for need, known in zip(community.needs, modelled, strict=True) if not known]
     listed = say("、", ", ").join(names)
-    return [
-        say(
-            f"{listed}：能有这几项需求的住户申请太少，没有训练模型，排的先后只供参考。",
-            f"{listed}: too few requests of households that can have it to train on; take the order as a hint only.",
-        )
-    ] * bool(names)
+    return say_line(
+        f"{listed}：能有这几项需求的住户申请太少，没有训练模型，排的先后只供参考。",
+        f"{listed}: too few requests of households that can have it to train on; take the order as a hint only.",
+    ) * bool(names)
 
 
 def _silent(model: "Champion") -> list[str]:
     if model.model.visited is not None or not model.model.tells_apart:
         return []
-    return [
-        say(
-            "名单是照以往的申请排的：从没开过口的家庭也可能有需要，只是排不到前面。",
-            "Lists follow past requests: households that never asked may have needs too, and stand low.",
-        )
-    ]
+    return say_line(
+        "名单是照以往的申请排的：从没开过口的家庭也可能有需要，只是排不到前面。",
+        "Lists follow past requests: households that never asked may have needs too, and stand low.",
+    )
 
 
 def about(model: "Champion", community: Community) -> list[str]:
@@ -99,13 +91,11 @@ def _when_enough(model: "Champion") -> list[str]:
     if model.model.tells_apart:
         return []
     had = model.model.metadata.get("requests", 0)
-    return [
-        say(
-            f"训练时有 {had} 条申请；满 {FEWEST_REQUESTS} 条后运行 xianying retrain，名单就能分出先后。",
-            f"The training had {had} requests; with {FEWEST_REQUESTS} run xianying retrain, and lists tell households"
-            " apart.",
-        )
-    ]
+    return say_line(
+        f"训练时有 {had} 条申请；满 {FEWEST_REQUESTS} 条后运行 xianying retrain，名单就能分出先后。",
+        f"The training had {had} requests; with {FEWEST_REQUESTS} run xianying retrain, and lists tell households"
+        " apart.",
+    )
 
 
 def hindsight(model: "Champion", as_of: date) -> list[str]:
@@ -113,10 +103,8 @@ def hindsight(model: "Champion", as_of: date) -> list[str]:
     until = str(model.model.metadata.get("as_of", ""))
     if until <= as_of.isoformat():
         return []
-    return [
-        say(
-            f"注意：模型是用 {until} 以前的数据训练的，学过 {as_of} 以后的事，拿这一天核对会偏准",
-            f"note: the model was trained on data up to {until} and has learnt from what came after {as_of}: a check"
-            " on that date will look too good",
-        )
-    ]
+    return say_line(
+        f"注意：模型是用 {until} 以前的数据训练的，学过 {as_of} 以后的事，拿这一天核对会偏准",
+        f"note: the model was trained on data up to {until} and has learnt from what came after {as_of}: a check"
+        " on that date will look too good",
+    )

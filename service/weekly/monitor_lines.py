@@ -11,7 +11,7 @@ from features.contract.community import Community
 from features.contract.table_names import FILES
 from features.contract.tables import OUTCOMES
 from features.ingest.ingest_report import PAGE
-from features.language import say
+from features.language import say, say_line
 from features.point_in_time.records import date_of
 from models.evaluation.share_intervals import wilson
 from service.lists.answers import outcome_names
@@ -60,11 +60,9 @@ def outcome_lines(table: pd.DataFrame) -> list[str]:
     for row in table.to_dict("records"):
         counts = say("，", ", ").join(f"{names[outcome]} {row[outcome]}" for outcome in OUTCOMES)
         share = _share(row["needed"], row["needed"] + row["not_needed"])
-        lines.append(
-            say(
-                f"{arms[row['arm']]}：{counts}；见到的里面有需要的占 {share}",
-                f"{arms[row['arm']]}: {counts}; needed among those met {share}",
-            )
+        lines += say_line(
+            f"{arms[row['arm']]}：{counts}；见到的里面有需要的占 {share}",
+            f"{arms[row['arm']]}: {counts}; needed among those met {share}",
         )
     return lines
 
@@ -72,21 +70,17 @@ def outcome_lines(table: pd.DataFrame) -> list[str]:
 def past_lines(past: pd.DataFrame, community: Community) -> list[str]:
     """Write a line for each need over all past weeks: predicted against observed, hits of the top 2% and of lists."""
     if not len(past):
-        return [
-            say(
-                "以前几周预测的时段还没过完，先不核对准不准",
-                "no past week's windows have passed yet: nothing to check",
-            )
-        ]
+        return say_line(
+            "以前几周预测的时段还没过完，先不核对准不准",
+            "no past week's windows have passed yet: nothing to check",
+        )
     weeks, known = past["as_of"].nunique(), past.loc[past["hindsight"], "as_of"].nunique()
     total = past.drop(columns=["as_of", "hindsight"]).groupby("need").sum()
     lines = [say(f"核对前几周（{weeks} 周）：", f"{weeks} past weeks checked:")]
     if known:
-        lines.append(
-            say(
-                f"  其中 {known} 周用的是后来训练的模型，它学过当时的结果，看起来会偏准",
-                f"  {known} of them scored by a model trained later, which had learnt from what came: they look too good",
-            )
+        lines += say_line(
+            f"  其中 {known} 周用的是后来训练的模型，它学过当时的结果，看起来会偏准",
+            f"  {known} of them scored by a model trained later, which had learnt from what came: they look too good",
         )
     rows = {str(row["need"]): row for row in total.reset_index().to_dict("records")}
     return lines + [_need_line(need.name.here, rows[need.id]) for need in community.needs if need.id in rows]
@@ -128,11 +122,9 @@ def demand_lines(checked: pd.DataFrame) -> list[str]:
     ):
         rows = checked[(checked["grid_id"].fillna("") == "") == whole]
         inside = _with_interval(int(rows["within_90"].sum()), len(rows))
-        lines.append(
-            say(
-                f"前几周的需求测算（{where}）：实际户数落在 90% 区间内 {inside}（{len(rows)} 个时段，互有重叠）",
-                f"past demand ({where}): {inside} of counts within the 90% interval ({len(rows)} spans that overlap)",
-            )
+        lines += say_line(
+            f"前几周的需求测算（{where}）：实际户数落在 90% 区间内 {inside}（{len(rows)} 个时段，互有重叠）",
+            f"past demand ({where}): {inside} of counts within the 90% interval ({len(rows)} spans that overlap)",
         )
     return lines
 

@@ -1,17 +1,19 @@
 """Plan all partitions of a town: a single one by itself, several with their shares of what the whole town has."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from features.language import UserError
 from features.point_in_time.town import summed
 from models.scoring.executors import Each
+from service.planning.choice import SLACK
 from service.planning.group_prices import Search, search_of
 from service.planning.parity import GroupSums, joined_sums
-from service.planning.partition_quotas import limits_by_partition, visits_by_partition
 from service.planning.planner import Plan, Share
+from service.planning.seat_limits import Enrolment, Limit, limits_of
 from service.weekly.list_tasks import ListWeek, PlanPartition, SurveyPartition
 
 
@@ -90,3 +92,62 @@ def _require_visits(plans: Sequence[Plan]) -> None:
 def joined_plan_groups(plans: Sequence[Plan]) -> GroupSums | None:
     """Return what the plans of a town find in each group, or None where the settings ask for no parity."""
     return joined_sums([_sums_of(plan) for plan in plans]) if plans[0].groups else None
+
+
+def visits_by_partition(worth: Sequence[np.ndarray], visits: Mapping[str, int]) -> list[dict[str, int]]:
+    """Compute how many visits each coordinator of the whole town makes in each partition.
+
+    ``worth``: for each partition, the worth of the households that a coordinator may visit, float64 [households].
+    ``visits``: visits a week by worker_id. A partition gets as many visits as it has households among the town's best;
+    the rest go evenly to all partitions. Each coordinator gets neighbouring partitions.
+
+    Returns one mapping of worker_id to visits for each partition.
+    """
+    total = sum(visits.values())
+    part = np.repeat(np.arange(len(worth)), [len(values) for values in worth])
+    best = part[np.argsort(-np.concatenate([*worth, np.zeros(0)]), kind="stable")[:total]]
+    counts = np.bincount(best, minlength=len(worth))
+    counts += (total - len(best)) // len(worth)
+    counts[: (total - len(best)) % len(worth)] += 1
+    shares: list[dict[str, int]] = []
+    left = dict(visits)
+    for count in counts.tolist():
+        given = {}
+        for worker, free in left.items():
+            given[worker] = min(free, count)
+            count -= given[worker]
+        left = {worker: free - given[worker] for worker, free in left.items()}
+        shares.append(given)
+    return shares
+
+
+def limits_by_partition(
+    seats: np.ndarray, takers: Sequence[Mapping[int, float]], before: Sequence[Sequence[Limit]]
+) -> list[tuple[Limit, ...]] | None:
+    """Compute the seats that each partition may promise, or None where the plans need no further limit.
+
+    ``seats``: seats left in the town, float64 [programmes]. ``takers``: for each partition's plan, the expected takers
+    by the programmes (bits) that can serve them. ``before``: the limits under which the partitions were planned; they
+    stay.
+    """
+    sets = sorted({pair for part in takers for pair in part})
+    nobody = np.zeros((0, 0))
+    town = Enrolment(nobody, nobody, nobody, seats)
+    held = {limit.programmes for limit in before[0]} if before else set()
+    quotas = [list(limits) for limits in before]
+    for limit in limits_of(town, pd.DataFrame({"within": sets}, dtype=np.int64)):
+        wanted = np.array(
+            [
+                sum(count for within, count in part.items() if limit.concerns(np.array([within]))[0])
+                for part in takers
+            ]
+        )
+        if limit.programmes in held or wanted.sum() <= limit.seats + SLACK:
+            continue
+        for quota, share in zip(quotas, limit.seats * wanted / wanted.sum(), strict=True):
+            quota.append(Limit(limit.programmes, float(share)))
+    return (
+        None
+        if [len(limits) for limits in quotas] == [len(limits) for limits in before]
+        else [tuple(limits) for limits in quotas]
+    )

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from features.ingest.ingest import ingest_rows
-from features.language import UserError, say
+from features.language import UserError, say, say_line
 from features.store.quarantine import FOLDER
 from features.store.reader import read_records
 from service.console.stages import Stage
@@ -55,11 +55,9 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
         count = len(outcomes.requests)
         lines.append(say(f"走访时提到的新诉求 {count} 条", f"{count} requests mentioned on visits"))
     if lost:
-        lines.append(
-            say(
-                f"其中 {lost} 行没有存进去：住户资料已删除，或见 {workspace / FOLDER}",
-                f"{lost} of these rows were not stored: their households were deleted, or see {workspace / FOLDER}",
-            )
+        lines += say_line(
+            f"其中 {lost} 行没有存进去：住户资料已删除，或见 {workspace / FOLDER}",
+            f"{lost} of these rows were not stored: their households were deleted, or see {workspace / FOLDER}",
         )
     return lines, outcomes.refused
 

@@ -1,15 +1,18 @@
 """What surrounds every request: its id, security headers, limits on its body, metrics and a log line."""
 
 import logging
+import re
 import time
 from itertools import count
+from typing import Any
+from urllib.parse import parse_qsl, unquote_to_bytes
 from uuid import uuid4
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.web.base import metrics
-from service.web.base.alphabet import acceptable_address, acceptable_body
 from service.web.base.problems import answer, too_large, wrong_letters
 from service.web.base.settings import Settings
 
@@ -30,10 +33,14 @@ STRICT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 BODILESS = ("GET", "HEAD", "OPTIONS")
 NO_STORE = (b"cache-control", b"no-store")
 KEEPING = frozenset({b"cache-control", b"etag"})  # headers of an answer that says itself how it is kept
-
-
 _prefix = uuid4().hex[:8]
 _numbers = count(1)
+REFUSED = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+ESCAPED = re.compile(rb"\\[bfu]")  # escapes in JSON that may stand for refused characters
+FORM = b"application/x-www-form-urlencoded"
+LONGEST_HEADER = 8000  # bytes of one header's value
 
 
 def request_id() -> str:
@@ -102,7 +109,7 @@ class Frame:
                 await self._with_body(scope, self._limited(receive), framed)
         finally:
             seconds = time.perf_counter() - begin
-            route = _route(scope)
+            route = getattr(scope.get("route"), "path", "") or "other"
             metrics.observe(scope["method"], route, status, seconds)
             log_request(log, number, scope["method"], route, status, seconds)
 
@@ -149,6 +156,63 @@ def _announced(scope: Scope) -> int:
     return 0
 
 
-def _route(scope: Scope) -> str:
-    """Return the route's pattern, never the path itself, which may name a household."""
-    return getattr(scope.get("route"), "path", "") or "other"
+def acceptable(text: str) -> bool:
+    """Tell whether a text has none of the refused characters."""
+    return not REFUSED.search(text)
+
+
+def acceptable_bytes(content: bytes) -> bool:
+    """Tell whether bytes are an acceptable text in UTF-8."""
+    try:
+        return acceptable(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
+
+
+def acceptable_address(path: bytes, query: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
+    """Tell whether all texts of a request before its body are acceptable, also after percent-decoding.
+
+    ``path``, ``query``: as sent. ``headers``: pairs of name and value.
+    """
+    values = [value for _, value in headers]
+    text = b"\n".join([path + query, *values])  # a line's end is no refused character
+    if len(text) > LONGEST_HEADER and max(map(len, values), default=0) > LONGEST_HEADER:
+        return False
+    if not (path.isascii() and query.isascii() and acceptable(text.decode("latin-1"))):
+        return False
+    return b"%" not in text or all(
+        acceptable_bytes(unquote_to_bytes(part)) for part in (path, query, *values) if b"%" in part
+    )
+
+
+def acceptable_body(kind: bytes, content: bytes) -> bool:
+    """Tell whether all texts of a body are acceptable: a form's fields, or JSON including its escapes.
+
+    ``kind``: the content type, in lower case.
+    """
+    if kind.startswith(FORM):
+        pairs = parse_qsl(content.decode("latin-1"), keep_blank_values=True, errors="surrogateescape")
+        return all(acceptable(text) for pair in pairs for text in pair)
+    if not acceptable_bytes(content):
+        return False
+    if b"\\" not in content:
+        return True
+    try:
+        return _texts_acceptable(orjson.loads(content))
+    except orjson.JSONDecodeError:  # no JSON, or what only other readers take for it, such as NaN
+        return not ESCAPED.search(content)
+
+
+def _texts_acceptable(value: Any) -> bool:
+    """Tell whether all texts in a value are acceptable, however deep it is nested."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            if not acceptable(item):
+                return False
+        elif isinstance(item, dict):
+            waiting += [*item, *item.values()]
+        elif isinstance(item, list):
+            waiting += item
+    return True

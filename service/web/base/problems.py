@@ -79,7 +79,7 @@ def outdated_page() -> Problem:
 
 
 def wrong_letters() -> Problem:
-    """Return the problem for a text with characters that are not allowed (``service.web.base.alphabet``)."""
+    """Return the problem for a text with characters that are not allowed (``service.web.base.middleware``)."""
     return Problem(
         422,
         "invalid",

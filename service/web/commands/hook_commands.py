@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from features.language import say
+from features.language import say, say_line
 from service.console.terminal import show, show_line
 from service.web.hooks.subscribers import EVENTS, KINDS, STANDARD
 
@@ -33,8 +33,8 @@ def add(workspace: Path, url: str, kind: str, secret: str, events: tuple[str, ..
     added = add_subscriber(workspace, url, kind, secret, events or EVENTS)
     lines = [say(f"已添加 {added.id}（{kind}）", f"added {added.id} ({kind})")]
     if kind == STANDARD:
-        lines.append(
-            say(f"签名密钥（只显示这一次）{added.secret}", f"signing secret (shown once): {added.secret}")
+        lines += say_line(
+            f"签名密钥（只显示这一次）{added.secret}", f"signing secret (shown once): {added.secret}"
         )
     show(lines)
 

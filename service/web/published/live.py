@@ -11,21 +11,34 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features.blocks.activity import ActivityTown
+from features.blocks.areas import Area
 from features.blocks.build import Features, build
+from features.blocks.expected import ExpectedTown
+from features.blocks.neighbours import NeighbourTown, Window
+from features.contract.community import Community
 from features.point_in_time.cohort import cohort
 from features.point_in_time.posted_household import Posted, held_name, posted_records
 from features.point_in_time.records import Known, Records, Rows, known_before
+from features.point_in_time.schema import Attribute
 from features.point_in_time.subset import alone
+from features.point_in_time.town import AttributeFactors, TownCounts, TownSummary
 from features.store.partitions import open_copy
+from features.store.plain_file import UnreadableFile, from_file, to_bytes
 from models.scoring.explain import Reason, explained
 from models.scoring.live import LiveScores, TownState, score_apart
 from models.scoring.model import NeedModel
-from service.web.published.town_files import read_state
-from service.web.published.week_files import MODEL, RECORDS
+from models.scoring.ranking import Standing
+from models.scoring.score import PartitionState
+from service.web.published.week_files import MODEL, RECORDS, STATE
 
 NEED = "need"  # the feature that says which need a row is about, by its position
 FIRST = np.zeros(1, dtype=np.int64)  # the position of the only pair
 _loading = threading.Lock()
+STATE_KINDS = (
+    *(PartitionState, Standing, TownSummary, TownCounts, AttributeFactors, Attribute, Community),
+    *(ActivityTown, ExpectedTown, NeighbourTown, Window, Area),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,3 +188,16 @@ def load_live(directory: Path) -> Live | None:
     with _loading:
         state = read_state(directory)
         return Live(directory, NeedModel.load(directory / MODEL), state) if state else None
+
+
+def write_state(place: Path, state: TownState) -> None:
+    """Write the town's state into the directory of a published week."""
+    (place / STATE).write_bytes(to_bytes(state))
+
+
+def read_state(place: Path) -> TownState | None:
+    """Read the town's state, or None where the week was published without it or by a version with another format."""
+    try:
+        return from_file(place / STATE, TownState, STATE_KINDS)
+    except (FileNotFoundError, UnreadableFile):
+        return None

@@ -24,8 +24,8 @@ from models.scoring.live import TownState
 from service.lists.feedback_week import FeedbackWeek
 from service.lists.visit_rows import as_rows
 from service.planning.planner import COLUMNS
+from service.web.published.live import write_state
 from service.web.published.partition_answers import DECIMALS, Answered
-from service.web.published.town_files import write_state
 from service.web.published.week_files import (
     AREAS,
     AROUND,

@@ -1,6 +1,5 @@
 """A backup of the workspace and the service's database in one file, signed, and encrypted where a passphrase is given."""
 
-import hashlib
 import io
 import json
 import sqlite3
@@ -17,6 +16,7 @@ from features.language import UserError
 from features.store.database import STORE, copy_store
 from features.store.partitions import FOLDER as PARTS
 from features.workspace_secret import SECRET, keyed_hash, workspace_secret
+from models.registry.champion import file_digest
 from service.console.operator import operator
 from service.web.audit.anchor import DIRECTORY as JOURNALS
 from service.web.audit.drain import Drain
@@ -85,11 +85,11 @@ def back_up(
         tarfile.open(fileobj=content, mode="w:gz") as archive,
     ):
         for name, path in _files(workspace, scratch, database, target):
-            sums[name] = file_sum(path)
+            sums[name] = file_digest(path)
             archive.add(path, name)
         if with_secret:
             workspace_secret(workspace)
-            sums[SECRET] = file_sum(workspace / SECRET)
+            sums[SECRET] = file_digest(workspace / SECRET)
             archive.add(workspace / SECRET, SECRET)
         manifest = _manifest(sums, workspace_secret(workspace))
         entry = tarfile.TarInfo(MANIFEST)
@@ -107,12 +107,6 @@ def signature(manifest: dict[str, Any], secret: bytes) -> str:
     """Sign what a manifest says besides its signature."""
     plain = {name: value for name, value in manifest.items() if name != "signature"}
     return keyed_hash(secret, "backup", json.dumps(plain, sort_keys=True))
-
-
-def file_sum(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _files(workspace: Path, scratch: Path, database: Database, target: Path) -> Iterator[tuple[str, Path]]:

@@ -27,7 +27,7 @@ from features.ingest.erasure import (
     shown_as,
     shown_pairs,
 )
-from features.language import say
+from features.language import say, say_line
 from features.mapping.kept_rows import FOLDER, PENDING, forget_waiting
 from features.mapping.register import DOOR, HOUSEHOLDER, PHONE
 from features.point_in_time.subset import without
@@ -93,14 +93,12 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
             for path in sorted(unreadable)
         ),
         *(
-            [
-                say(
-                    f"这一户的资料曾算在 {names} 名下，已把 {names} 也从各周的名单和评分里拿下；登记资料还在，重新运行"
-                    " xianying outreach 就回来",
-                    f"its rows counted for {names}, which left the weeks' lists and scores too; its records stay, and"
-                    " xianying outreach lists it again",
-                )
-            ]
+            say_line(
+                f"这一户的资料曾算在 {names} 名下，已把 {names} 也从各周的名单和评分里拿下；登记资料还在，重新运行"
+                " xianying outreach 就回来",
+                f"its rows counted for {names}, which left the weeks' lists and scores too; its records stay, and"
+                " xianying outreach lists it again",
+            )
             if bearers
             else []
         ),

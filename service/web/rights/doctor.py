@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from sqlalchemy import text
 
-from features.language import UserError, say
+from features.language import UserError, say, say_line
 from features.store.database import STORE, open_store
 from features.store.reader import read_settings
 from features.store.tombstones import TOMBSTONES, read_tombstones, recognises
@@ -150,13 +150,11 @@ def owner_findings(workspace: Path) -> list[str]:
     if not others:
         return []
     names, account = say("、", ", ").join(str(path) for path in others[:SHOWN]), account_name(owner)
-    return [
-        say(
-            f"{len(others)} 个文件或目录不属于 {account}（{names}…），服务写不了：请运行 chown -R {account}: {workspace}",
-            f"{len(others)} files or directories do not belong to {account} ({names} ...), whose service cannot write "
-            f"them: run chown -R {account}: {workspace}",
-        )
-    ]
+    return say_line(
+        f"{len(others)} 个文件或目录不属于 {account}（{names}…），服务写不了：请运行 chown -R {account}: {workspace}",
+        f"{len(others)} files or directories do not belong to {account} ({names} ...), whose service cannot write "
+        f"them: run chown -R {account}: {workspace}",
+    )
 
 
 def _disk(workspace: Path) -> Iterator[str]:

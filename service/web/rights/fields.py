@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from features.contract.settings_file import SETTINGS_FILE
 from features.contract.tables import TABLES
-from features.language import UserError, say
+from features.language import UserError, say, say_line
 from features.store.database import attribute_columns, read_store
 from features.store.reader import read_settings
 from features.store.sql import name as quoted
@@ -176,18 +176,14 @@ def check(workspace: Path, today: date) -> list[str]:
         if not entry.sensitive:
             continue
         if entry.basis == "consent":
-            wrong.append(
-                say(
-                    f"{name}：敏感个人信息以同意为基础时要单独同意（第二十九条）",
-                    f"{name}: consent to sensitive information must be separate (art. 29)",
-                )
+            wrong += say_line(
+                f"{name}：敏感个人信息以同意为基础时要单独同意（第二十九条）",
+                f"{name}: consent to sensitive information must be separate (art. 29)",
             )
         if column not in TABLES[table].columns and column not in excluded:
-            wrong.append(
-                say(
-                    f"{name}：敏感且模型在用，请在 {SETTINGS_FILE} 的 features.exclude 里排除",
-                    f"{name}: sensitive and used by the model; exclude it in {SETTINGS_FILE} (features.exclude)",
-                )
+            wrong += say_line(
+                f"{name}：敏感且模型在用，请在 {SETTINGS_FILE} 的 features.exclude 里排除",
+                f"{name}: sensitive and used by the model; exclude it in {SETTINGS_FILE} (features.exclude)",
             )
     return wrong + _kept_too_long(workspace, entries, today)
 
@@ -208,10 +204,8 @@ def _kept_too_long(workspace: Path, entries: dict[str, FieldEntry], today: date)
                 f"SELECT count(*) FROM {table} WHERE {condition}", [oldest]
             ).fetchall()[0][0]
             if count:
-                lines.append(
-                    say(
-                        f"{table}：{count} 行早于 {oldest:%Y-%m}，超过登记的保存期限",
-                        f"{table}: {count} rows are older than {oldest:%Y-%m}, longer than registered",
-                    )
+                lines += say_line(
+                    f"{table}：{count} 行早于 {oldest:%Y-%m}，超过登记的保存期限",
+                    f"{table}: {count} rows are older than {oldest:%Y-%m}, longer than registered",
                 )
     return lines

@@ -15,15 +15,16 @@ from typing import Any
 from sqlalchemy import BigInteger, Date, Table, insert, select, text
 
 from features.atomic import PARTIAL, scratch_directory, write_atomically
-from features.language import UserError, say
+from features.language import UserError, say, say_line
 from features.store.database import open_store
 from features.store.tombstones import TOMBSTONES, Tombstones, read_tombstones, recognises, write_tombstones
 from features.workspace_secret import SECRET
+from models.registry.champion import file_digest
 from service.console.operator import operator
 from service.web.audit.log import enter
 from service.web.database.engine import Database, newest
 from service.web.database.tables import Base, Moment
-from service.web.rights.backup import MANIFEST, OF_DATABASE, ROWS, file_sum, signature
+from service.web.rights.backup import MANIFEST, OF_DATABASE, ROWS, signature
 from service.web.rights.deletion import delete_everywhere
 from service.web.rights.sealing import open_sealed, sealed
 
@@ -99,13 +100,11 @@ def _refuse_unknown_secret(removed: Tombstones | None, place: Path) -> None:
 def _without_secret(workspace: Path) -> list[str]:
     if (workspace / SECRET).is_file():
         return []
-    return [
-        say(
-            f"没有恢复 {SECRET}：两步登录要重新开通；有已删除住户时请放回原来的 {SECRET}，否则不能导入",
-            f"{SECRET} was not restored: second factors must be set anew, and where households were deleted no "
-            "ingest works until the original is put in its place",
-        )
-    ]
+    return say_line(
+        f"没有恢复 {SECRET}：两步登录要重新开通；有已删除住户时请放回原来的 {SECRET}，否则不能导入",
+        f"{SECRET} was not restored: second factors must be set anew, and where households were deleted no "
+        "ingest works until the original is put in its place",
+    )
 
 
 def _refuse_unless_empty(workspace: Path, database: Database) -> None:
@@ -157,7 +156,9 @@ def _unpack(source: Path, place: Path, how: Restoring) -> dict[str, Any]:
         sums = dict(manifest["files"])
         present = {path.relative_to(place).as_posix() for path in place.rglob("*") if not path.is_dir()}
         damaged = [
-            name for name, digest in sums.items() if name not in present or file_sum(place / name) != digest
+            name
+            for name, digest in sums.items()
+            if name not in present or file_digest(place / name) != digest
         ]
         unlisted = sorted(present - {MANIFEST, *sums})
         newer = str(manifest["migration"]) > newest()

@@ -9,7 +9,7 @@ from sqlalchemy import or_, select
 
 from features.contract.community import Community
 from features.ingest.erasure import rows_of_household, values_of_attribute
-from features.language import UserError, say
+from features.language import UserError, say, say_line
 from features.point_in_time.schema import kind_of, readable
 from features.store.reader import read_settings
 from service.web.audit.log import enter
@@ -82,13 +82,11 @@ def _sources() -> list[str]:
 
 
 def _choices() -> list[str]:
-    return [
-        say(
-            "您可以：谢绝以后再上名单（马上生效）；要一份自己的资料；更正写错的；要求删除。对处理结果不满意，可以向社区或网信部门投诉。",
-            "You may refuse automated listing from now on (at once), ask for a copy of your data, have mistakes corrected"
-            " and have it deleted; you may complain to the community or to the authority.",
-        )
-    ]
+    return say_line(
+        "您可以：谢绝以后再上名单（马上生效）；要一份自己的资料；更正写错的；要求删除。对处理结果不满意，可以向社区或网信部门投诉。",
+        "You may refuse automated listing from now on (at once), ask for a copy of your data, have mistakes corrected"
+        " and have it deleted; you may complain to the community or to the authority.",
+    )
 
 
 def refuses_from(served: Served, today: date) -> date:

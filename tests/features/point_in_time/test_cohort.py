@@ -4,7 +4,7 @@ from hypothesis import given
 from later_rows import AS_OF, towns_with_later_rows
 from make_records import make_community, make_records
 
-from features.point_in_time.cohort import cohort, mondays
+from features.point_in_time.cohort import cohort
 from features.point_in_time.labels import labels, usable
 from features.point_in_time.records import day_of, known_before
 
@@ -67,12 +67,3 @@ def test_rows_from_the_as_of_day_on_change_no_cohort_and_no_label_known_then(tow
         as_of = AS_OF - 7 * weeks
         assert labels(before, rows, as_of).tolist() == labels(after, rows, as_of).tolist()
         assert usable(before, as_of).tolist() == usable(after, as_of).tolist()
-
-
-def test_mondays_of_a_span_both_ends_included():
-    assert mondays(date(2024, 6, 3), date(2024, 6, 17)) == [
-        date(2024, 6, 3),
-        date(2024, 6, 10),
-        date(2024, 6, 17),
-    ]
-    assert mondays(date(2024, 6, 4), date(2024, 6, 9)) == []

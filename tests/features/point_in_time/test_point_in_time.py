@@ -11,7 +11,7 @@ from features.blocks import history
 from features.blocks.build import BLOCKS, block_name, facts, summarise
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import known_before
-from models.scoring.fingerprint import fingerprint
+from models.scoring.untrained import fingerprint
 
 every_block = pytest.mark.parametrize("block", BLOCKS, ids=block_name)
 KEYS = {

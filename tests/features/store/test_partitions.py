@@ -24,9 +24,8 @@ from features.store.storage import get_table
 from models.dataset.sample import training_table
 from models.dataset.split import split
 from models.scoring.executors import local, on_spark
-from models.scoring.features import WriteFeatures
 from models.scoring.live import score_apart, town_state
-from models.scoring.score import ScorePartition, fit_town, score, score_town
+from models.scoring.score import ScorePartition, WriteFeatures, fit_town, score, score_town
 from models.training.sample_partitions import FromPartitions
 
 AS_OF = day_of(date(2025, 6, 2))

@@ -11,8 +11,7 @@ from features.language import speaking
 from features.point_in_time.records import Known, day_of, known_before
 from models.evaluation.baselines import GRID_AVERAGE, LOGISTIC, MODEL, REQUEST_COUNT
 from models.evaluation.evaluate import Validation, resampled, values_of
-from models.evaluation.verdict import FEW, LONGER, hits_at_lengths, verdicts
-from models.evaluation.verdict_lines import verdict_lines
+from models.evaluation.verdict import FEW, LONGER, hits_at_lengths, verdict_lines, verdicts
 
 AS_OF = day_of(date(2024, 6, 3))
 HOUSEHOLDS, MICROGRIDS = 600, 20

@@ -22,7 +22,7 @@ from models.fairness.audit import WEEK_LIST, audit_requests, audit_visits, liste
 from models.fairness.lines import cannot_be_told, clearly_less, group_lines
 from models.fairness.shares import MEASURES, Audited, group_shares, listed_at
 from models.monitoring.visits_made import audit_made, visits_made
-from models.report.card_groups import group_tables
+from models.report.card import group_tables
 
 AS_OF = day_of(date(2024, 6, 3))
 HOUSEHOLDS = 400  # the first half came lately

@@ -17,7 +17,7 @@ from features.point_in_time.records import Known, known_before
 from models.evaluation.baselines import RANKERS
 from models.evaluation.evaluate import Evaluation
 from models.evaluation.plots import as_png, chinese_text, draw_lift, panels
-from models.evaluation.verdict_lines import verdict_lines
+from models.evaluation.verdict import verdict_lines
 from models.report.card import against_baselines, decide, model_card
 from models.report.figures import draw_validation
 from models.report.report import write_report

@@ -20,8 +20,8 @@ from features.point_in_time.posted_household import Posted, attribute_text, need
 from features.point_in_time.records import known_before
 from features.point_in_time.schema_fit import fit_schema
 from features.point_in_time.subset import alone
-from features.store.keywords import match_texts
 from features.store.partitions import InMemory
+from features.store.reader import match_texts
 from models.scoring.live import score_apart, town_state
 from models.scoring.score import score
 

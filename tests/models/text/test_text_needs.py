@@ -11,11 +11,10 @@ from features.store.plain_file import from_bytes, to_bytes
 from models.text.categories import propose_categories, read_categories, write_categories
 from models.text.decisions import keep_decisions, key_of, read_decisions
 from models.text.evaluate import evaluate, learnable
+from models.text.fields import count_ngrams
 from models.text.gate import judge
 from models.text.model import TextModel
-from models.text.needs import needs_of
-from models.text.ngrams import count_ngrams
-from models.text.speaker import own_part
+from models.text.needs import needs_of, own_part
 
 COMMUNITY = Community.model_validate(
     {

@@ -174,7 +174,7 @@ def test_a_community_lends_only_where_its_settings_say_so(
 ) -> None:
     model = hand_made_model(known, GOOD)
     settings = {tmp_path / "a": small_community(sharing={"model": True}), tmp_path / "b": small_community()}
-    monkeypatch.setattr("features.store.sharing.read_settings", settings.__getitem__)
+    monkeypatch.setattr("features.store.reader.read_settings", settings.__getitem__)
     monkeypatch.setattr("models.registry.neighbours.champion", lambda place: Champion(model, 7, place))
     assert lent_models([tmp_path / "a"])[0].version == 7
     with pytest.raises(UserError, match="sharing"):
@@ -254,7 +254,7 @@ def test_a_lent_model_that_was_tampered_with_ends_in_one_line(
     lent(known, "南山", GOOD).model.save(tmp_path)
     TAMPERED[kind](tmp_path)
     shares = small_community(sharing={"model": True})
-    monkeypatch.setattr("features.store.sharing.read_settings", lambda _: shares)
+    monkeypatch.setattr("features.store.reader.read_settings", lambda _: shares)
     monkeypatch.setattr("models.registry.neighbours.champion", lambda place: load_champion(7, place))
     with pytest.raises(UserError, match="西山社区") as caught:
         borrow(records, AS_OF, lent_models([tmp_path]))

@@ -6,7 +6,7 @@ from small_town import AS_OF
 
 from features.point_in_time.records import known_before
 from models.evaluation.evaluate import Evaluation
-from models.training.worst_lines import MOST_WARNINGS, worst_lines
+from models.training.training_lines import MOST_WARNINGS, worst_lines
 
 KNOWN = known_before(make_town(), AS_OF)
 NONE = pd.DataFrame(columns=["need", "fold", "ranker", "metric", "value"])

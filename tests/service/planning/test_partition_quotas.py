@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.planning.partition_quotas import limits_by_partition, visits_by_partition
 from service.planning.seat_limits import Limit
+from service.weekly.plan_town import limits_by_partition, visits_by_partition
 
 WORTH = st.lists(
     st.lists(st.floats(0, 9), max_size=6).map(lambda one: np.sort(one)[::-1]), min_size=1, max_size=5

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from served_town import As, copy_workspace, served
 
 from service.web.audit import log as audit
-from service.web.base.alphabet import acceptable_body
+from service.web.base.middleware import acceptable_body
 
 REFUSED = {"NUL": "\x00", "escape": "\x1b", "turned": "\u202e", "mark": "\u200f", "isolate": "\u2066"}
 SAID = '{"household_id": "h04", "requested_at": "2024-08-30T10:00:00", "need": "meals", "text": "%s"}'

@@ -14,7 +14,7 @@ import uvicorn
 from running_service import free_port, service
 from served_town import copy_workspace
 
-from service.web.connections import BoundedConnection, bounds
+from service.web.run import BoundedConnection, bounds
 
 ROOT = Path(__file__).parents[3]
 HALVES = {

@@ -20,8 +20,8 @@ from features.simulation.simulate import simulate
 from features.store.layout import lay_out
 from features.store.partitions import InMemory, OnDisk
 from features.store.reader import read_programme_history, read_records
+from models.demand.candidates import AskPartition, town_demand
 from models.demand.proposals import RUN
-from models.demand.town_demand import AskPartition, town_demand
 from models.evaluation.evaluate import resampled, resampled_of
 from models.monitoring.visits_made import audit_made, visits_made
 from models.registry.champion import install_copy
@@ -30,8 +30,7 @@ from models.registry.tracking import registry_address
 from models.scoring.executors import local
 from service.weekly.demand_week import demand_week
 from service.weekly.list_week import list_week
-from service.weekly.look_back import look_at_town
-from service.weekly.monitor_week import monitor_week
+from service.weekly.monitor_week import look_at_town, monitor_week
 from service.weekly.score_cache import current_scores
 from service.weekly.week_directory import read_table, week_directory
 

@@ -85,9 +85,8 @@ class Records:
     workers: pd.DataFrame  # the contract's columns as they stand now; empty without a workers table
     has_residents: bool
     has_outreach: bool
-    within: np.ndarray | None = (
-        None  # bool per grid: a part of a town, these grids only, see ``features.store.partitions``
-    )
+    # bool per grid: a part of a town, these grids only, see ``features.store.partitions``
+    within: np.ndarray | None = None
 
     @property
     def first_day(self) -> float:

@@ -18,11 +18,8 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 NUMBERS = "biufM"  # NumPy's kinds of arrays that npz files hold as they are
-TEXTS = {
-    "O": object,
-    "T": np.dtypes.StringDType(na_object=None),
-    "U": str,
-}  # the other kinds, which are kept as texts
+# the other kinds, which are kept as texts
+TEXTS = {"O": object, "T": np.dtypes.StringDType(na_object=None), "U": str}
 LAYOUT = "layout"  # the entry of the npz file that says what stands where
 Kind = TypeVar("Kind")
 

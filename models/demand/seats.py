@@ -14,9 +14,8 @@ from models.dataset.feedback_correction import NEEDED
 from models.demand.cells import came
 from models.demand.programmes import opening, runs_now
 
-PRIOR_TAKE_UP = (
-    10.0  # households of whom each takes a seat, as which the assumption counts before any history
-)
+# households of whom each takes a seat, as which the assumption counts before any history
+PRIOR_TAKE_UP = 10.0
 MOST_TAKE_UP = 2.0
 
 

@@ -26,9 +26,8 @@ MEASURES = (
     "predicted_over_observed",
 )
 EXPECTED = "expected_visits"  # independent ones, were the list shared out as the need is
-SMALL = (
-    30  # independent visits or positives, below which a bootstrap is too narrow: an exact interval joins it
-)
+# independent visits or positives, below which a bootstrap is too narrow: an exact interval joins it
+SMALL = 30
 COLUMNS = (
     "audit",
     "group",

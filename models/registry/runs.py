@@ -30,12 +30,8 @@ if TYPE_CHECKING:
     from models.training.retrain import Retrained
 
 HEADLINES = METRICS[1:]  # all but the number of positives
-TOLD = (
-    "average_precision",
-    "precision_at_capacity",
-    "recall_at_capacity",
-    "calibration_error",
-)  # in descriptions
+# in descriptions
+TOLD = ("average_precision", "precision_at_capacity", "recall_at_capacity", "calibration_error")
 _MOST_PARAMS, _MOST_METRICS = 100, 1000  # that one call of MLflow takes
 
 

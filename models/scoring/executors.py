@@ -19,9 +19,8 @@ from features.language import UserError, say
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Each = Callable[
-    [Any, Sequence[Any]], Iterable[Any]
-]  # calls a task for every item and gives its results in order
+# calls a task for every item and gives its results in order
+Each = Callable[[Any, Sequence[Any]], Iterable[Any]]
 
 
 def local(task: Callable[[Item], Result], items: Sequence[Item], processes: int = 0) -> Iterator[Result]:

@@ -24,9 +24,8 @@ FEWEST_DATES = 10
 MOST_AHEAD = 0.02  # share of dates after the export: planned dates, as the end of a lease, go on beyond it
 SURE = 0.85  # least share (lower end of its 95% interval) of the households with a value that asked since
 SELDOM = 0.35  # most of those without the value that did
-TIMES = (
-    3.0  # how much more often a need is asked for with the value than without, for the two to belong together
-)
+# how much more often a need is asked for with the value than without, for the two to belong together
+TIMES = 3.0
 COUNTS = 0.6  # rank correlation of a number with the requests since
 # ratio of the odds ratios of earlier and later requests, and its distance from 1 in errors
 VANISHES, FAR = (4.0, 5.0)

@@ -33,9 +33,8 @@ from models.underreporting.p_need import NeedFromVisits, microgrid_ids
 from models.underreporting.reporting_effects import fit_reporting_effects
 from models.underreporting.visits import VisitTable, random_visits, visit_table, with_targeted
 
-FEWEST_FOUND = (
-    30  # needs found (and not found) by random visits in silent pairs, from which p_need is learned
-)
+# needs found (and not found) by random visits in silent pairs, from which p_need is learned
+FEWEST_FOUND = 30
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,8 @@ from features.language import UserError, say
 from service.console.terminal import Day, show, show_line, stage
 
 group = click.Group()
-WITH_WEEKS_AHEAD = {
-    "policies",
-    "retrain_every",
-    "seeds",
-    "shares",
-    "explore",
-}  # options of the closed loop only
+# options of the closed loop only
+WITH_WEEKS_AHEAD = {"policies", "retrain_every", "seeds", "shares", "explore"}
 WITHOUT_WEEKS_AHEAD = {"as_ofs", "dirty"}
 
 

@@ -23,11 +23,8 @@ YEARS = (1900, 2200)  # beyond: a slip of the pen
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FULL_IN_WORDS = ("no space left", "disk is full", "file too large", "max_temp_directory_size")
 READ_ONLY_IN_WORDS = ("readonly database", "read-only transaction")  # of SQLite and PostgreSQL
-DATABASE_ERRORS = {
-    "_duckdb.Error",
-    "sqlite3.Error",
-    "sqlalchemy.exc.DBAPIError",
-}  # not every command loads them
+# not every command loads them
+DATABASE_ERRORS = {"_duckdb.Error", "sqlite3.Error", "sqlalchemy.exc.DBAPIError"}
 IN_CHINESE = {
     errno.ENOENT: "没有这个文件或目录",
     errno.EACCES: "没有权限",

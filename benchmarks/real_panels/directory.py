@@ -91,7 +91,7 @@ def run_panel(
     try:
         if len(arguments) != len(takes) + 1 or any(argument.startswith("-") for argument in arguments):
             names = " ".join([*takes, "OUT"])
-            raise UserError(say("用法：", "usage: ") + f"python -m features.real_panels.{module} {names}")
+            raise UserError(say("用法：", "usage: ") + f"python -m benchmarks.real_panels.{module} {names}")
         tables = write_contract(*map(Path, arguments))
     except UserError as error:
         print(error, file=sys.stderr)

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from benchmarks.real_panels import flights
 from features.ingest.ingest import ingest
-from features.real_panels import flights
 from features.store.reader import read_records
 
 DAY = {"year": 2013, "month": 3}

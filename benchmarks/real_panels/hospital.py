@@ -6,7 +6,7 @@ no event in the year before a date has mostly left for good, so the bench scores
 
 The log as https://github.com/bupaverse/eventdataR packages it (``data/hospital.rda``, licence MIT, Hasselt University),
 after van Dongen, doi 10.4121/uuid:d9769f3d-0ab0-4fb8-803b-0d1120ffcf54; read by `pyreadr`.
-Run ``python -m features.real_panels.hospital hospital.rda OUT``.
+Run ``python -m benchmarks.real_panels.hospital hospital.rda OUT``.
 """
 
 import sys
@@ -15,8 +15,8 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.real_panels.directory import community_of, requests_of, run_panel, write_panel
 from features.language import UserError
-from features.real_panels.directory import community_of, requests_of, run_panel, write_panel
 
 LAST_FIRST_SEEN = pd.Timestamp("2007-07-01")  # before it: the date that is scored is the day after
 HORIZON_WEEKS = 13

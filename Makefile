@@ -107,7 +107,7 @@ benchmark: $(SCALE) ## sizes up to a million households, and other tools beside:
 	PYTHONPATH=. $(BIN)/python benchmarks/peers.py --households 10000
 
 docs: $(READY) ## the documentation as a site, into build/documentation/site; stops at a broken link
-	$(BIN)/python -m service.cli.documentation build/documentation
+	$(BIN)/python docs/lay_out.py build/documentation
 	cd build/documentation && "$(abspath $(BIN))/zensical" build --strict
 
 pictures: $(READY) ## make docs/images again; needs Chromium, LibreOffice, pdftoppm and a Chinese font

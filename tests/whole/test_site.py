@@ -80,7 +80,7 @@ def test_every_code_block_of_a_page_can_be_read(page: Path) -> None:
 def test_the_site_builds_in_strict_mode_and_holds_every_page(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     run = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, "check": False}
-    laid = subprocess.run([sys.executable, "-m", "service.cli.documentation", str(tmp_path)], **run)
+    laid = subprocess.run([sys.executable, str(ROOT / "docs" / "lay_out.py"), str(tmp_path)], **run)
     assert laid.returncode == 0, laid.stderr
     zensical = str(Path(sys.executable).with_name("zensical"))
     built = subprocess.run([zensical, "build", "--strict"], **{**run, "cwd": tmp_path})

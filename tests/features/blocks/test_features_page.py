@@ -3,16 +3,14 @@
 from collections import Counter
 from pathlib import Path
 
+from docs.features_page import EXAMPLE, features_page
 from features.blocks.build import catalogue
-from features.blocks.features_page import EXAMPLE, features_page
 
 PAGE = Path(__file__).parents[3] / "docs" / "features.md"
 
 
 def test_the_page_is_current() -> None:
-    assert PAGE.read_text("utf-8") == features_page(), (
-        "python -m features.blocks.features_page > docs/features.md"
-    )
+    assert PAGE.read_text("utf-8") == features_page(), "python docs/features_page.py > docs/features.md"
 
 
 def test_every_feature_has_a_name_of_its_own_a_meaning_a_source_and_a_unit() -> None:

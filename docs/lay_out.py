@@ -1,6 +1,6 @@
 """Lay out the documentation as a site's sources: the pages of docs/, and a reference made from the code.
 
-``python -m service.cli.documentation PLACE`` writes PLACE/docs and PLACE/zensical.toml, for Zensical to build from.
+``python docs/lay_out.py PLACE`` writes PLACE/docs and PLACE/zensical.toml, for Zensical to build from.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 BESIDE = "benchmarks"  # a directory of the project that pages link to
 BEFORE = {"CHANGELOG.md": "changelog.md", "README.zh-CN.md": "readme-zh.md"}  # pages that lie before docs/
 SHOWN = (".md", ".png", ".csv", ".json")
@@ -19,7 +19,9 @@ SHOWN = (".md", ".png", ".csv", ".json")
 def lay_out(place: Path) -> None:
     """Write the site's sources into a directory, in place of what an earlier call wrote there."""
     shutil.rmtree(place / "docs", ignore_errors=True)
-    shutil.copytree(ROOT / "docs", place / "docs", ignore=shutil.ignore_patterns("zensical.toml"))
+    shutil.copytree(
+        ROOT / "docs", place / "docs", ignore=shutil.ignore_patterns("zensical.toml", "*.py", "__pycache__")
+    )
     for file in sorted((ROOT / BESIDE).rglob("*")):
         if file.name.endswith(SHOWN) and not any(
             part.startswith(".") for part in file.relative_to(ROOT).parts

@@ -1,4 +1,4 @@
-"""Write the page docs/features.md from the catalogue: ``python -m features.blocks.features_page > docs/features.md``."""
+"""Write the page docs/features.md from the catalogue: ``python docs/features_page.py > docs/features.md``."""
 
 from collections.abc import Iterator
 from types import ModuleType
@@ -11,7 +11,7 @@ from features.point_in_time.schema import Attribute, Schema
 HEAD = """# Features
 
 Every feature is one row of the catalogue; a block (a module of `features/blocks`) computes it. This page is made from the
-catalogue by `python -m features.blocks.features_page > docs/features.md`; a test checks that it is current.
+catalogue by `python docs/features_page.py > docs/features.md`; a test checks that it is current.
 
 Features of a community's own attributes are shown for one example of each kind: `income` (a number), `low_income` (yes or
 no), `tenure` (a category with the value `rented`), `head_birth_year` (a birth) and `moved_in` (a date), each also for

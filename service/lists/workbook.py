@@ -36,22 +36,22 @@ FORBIDDEN = re.compile(r"[\[\]:*?/\\']")
 Column = tuple[str, str, str, float]
 # column of the list, title in Chinese and English, width in characters
 VISIT_COLUMNS: tuple[Column, ...] = (
-    ("visit_order", "序", "no.", 4),
+    ("visit_order", "序", "no.", 3),
     ("place", "微网格·地址", "place", 13),
-    ("household_id", "户号", "household", 9),
-    ("people", "成员·上次联系", "members, last contact", 17),
-    ("need_name", "需求", "need", 9),
-    ("why", "为什么上门〔依据〕", "why [rows behind it]", 32),
-    ("offer", "问什么·现有项目", "what to ask, programme", 23),
+    ("household_id", "户号", "household", 8.5),
+    ("people", "成员·上次联系", "members, last contact", 13),
+    ("need_name", "需求", "need", 8.6),
+    ("why", "为什么上门〔依据〕", "why [rows behind it]", 54),
+    ("offer", "问什么·现有项目", "what to ask, programme", 24),
 )
 FILLED_COLUMNS: tuple[Column, ...] = (
-    ("outcome", "结果", "outcome", 7),
-    ("date", "走访日期", "date", 9.5),
-    ("feedback", "反馈", "feedback", 9),
-    ("satisfaction", "满意度", "mark 1-5", 6),
-    ("next_visit", "下次走访", "next visit", 9.5),
-    ("other_need", "别的需要", "another need", 11),
-    ("notes", "备注", "notes", 11),
+    ("outcome", "结果", "outcome", 6.6),
+    ("date", "走访日期", "date", 5.5),
+    ("feedback", "反馈", "feedback", 6.6),
+    ("satisfaction", "满意度", "mark 1-5", 6.6),
+    ("next_visit", "下次走访", "next visit", 5.5),
+    ("other_need", "别的需要", "another need", 8.8),
+    ("notes", "备注", "notes", 7),
 )
 COLUMNS = (*VISIT_COLUMNS, *FILLED_COLUMNS)
 WIDTHS = {name: width for name, _, _, width in COLUMNS}
@@ -76,7 +76,7 @@ _CELL = {
 }
 _FIRST = {**_CELL, "top": 2, "top_color": "#1D4F91"}  # a line above every household
 _FILL = {"bg_color": "#FFF8DC"}
-_DATE = {"num_format": "yyyy-mm-dd", **_FILL}
+_DATE = {"num_format": "mm-dd", **_FILL}
 FORMATS: dict[str, dict] = {
     "title": {"bold": True, "font_size": 14, "valign": "vcenter"},
     "script": {"text_wrap": True, "valign": "vcenter", "font_size": 11, "bg_color": "#EEF3FA"},
@@ -85,7 +85,7 @@ FORMATS: dict[str, dict] = {
     "first_fill": {**_FIRST, **_FILL},
     "first_date": {**_FIRST, **_DATE},
     "next_text": _CELL,
-    "next_again": {**_CELL, "font_color": _INK_AGAIN},
+    "next_again": {**_CELL, "font_color": _INK_AGAIN, "text_wrap": False},
     "next_fill": {**_CELL, **_FILL},
     "next_date": {**_CELL, **_DATE},
 }
@@ -120,10 +120,7 @@ def workbook(
             table = _composed(rows)
             addressed = any(row["contact"] != "" for row in rows)
             widths = _widths(addressed)
-            heights = [
-                line_height([(str(row[column[0]]), widths[column[0]]) for column in VISIT_COLUMNS])
-                for row in table
-            ]
+            heights = _heights(table, widths)
             top = _write_head(sheet, _sheet_title(title, name, as_of), script, notes, addressed, formats)
             _lay_out(sheet, len(table), widths)
             _offer_choices(sheet, len(table))
@@ -141,6 +138,20 @@ def _widths(addressed: bool) -> dict[str, float]:
     if addressed:
         return WIDTHS
     return {**WIDTHS, "place": WIDTHS["place"] - SPARE, "why": WIDTHS["why"] + SPARE}
+
+
+def _heights(table: list[dict[str, Any]], widths: dict[str, float]) -> list[float]:
+    """Compute the height of each row; what its household's first row tells in full takes no room again."""
+    return [
+        line_height(
+            [
+                (str(row[name]), widths[name])
+                for name, _, _, _ in VISIT_COLUMNS
+                if not (again and name in HOUSEHOLD)
+            ]
+        )
+        for row, again in zip(table, _repeated(table), strict=True)
+    ]
 
 
 def _by_worker(visits: pd.DataFrame) -> list[list[dict[str, Any]]]:

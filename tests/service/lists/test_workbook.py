@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from make_records import make_community, make_records, records_of
 from openpyxl.worksheet.worksheet import Worksheet
-from week_lists import AS_OF, change, columns_of, fill, make_known, make_visits, write_lists
+from week_lists import AS_OF, change, columns_of, fill, make_known, make_visits, told_at_length, write_lists
 
 from features.language import set_language
 from features.point_in_time.records import Known, day_of, known_before
@@ -24,7 +24,7 @@ from service.lists.needs_workbook import needs_workbook
 from service.lists.pages import grid_page
 from service.lists.sheet import line_height
 from service.lists.visit_rows import describe, script
-from service.lists.workbook import WIDTHS, workbook
+from service.lists.workbook import workbook
 from service.returns.read_outcomes import Outcomes, read_outcomes
 
 NOW = datetime(2025, 9, 5, 10)
@@ -99,8 +99,14 @@ def test_pages_end_between_households_and_hold_their_rows(
         assert smallest * scale >= 9  # points, as printed
 
 
+def test_a_page_carries_several_households_that_are_told_at_length(known: Known) -> None:
+    content = workbook("a", script(known.community), told_at_length(known), AS_OF)
+    sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
+    assert len(sheet.row_breaks.brk) <= 3, "six households on four pages"
+
+
 @pytest.mark.parametrize(
-    ("text", "lines"),  # counted on a page that LibreOffice printed, 15.76 points each
+    ("text", "lines"),  # counted on a page that LibreOffice printed: a column of 32, 15.76 points a line
     [
         ("①共申请过2次暑期托管，最近一次是去年8月6日〔申请 2025-08-06 R0013372、2025-03-26 R0011368〕", 4),
         ("①共申请过2次课后兴趣班，最近一次是2月2日〔申请 2026-02-02 R0015840、2025-05-14 R0011939〕", 4),
@@ -113,7 +119,7 @@ def test_pages_end_between_households_and_hold_their_rows(
     ],
 )
 def test_a_row_is_as_high_as_its_reasons_whose_dates_and_numbers_do_not_break(text: str, lines: int) -> None:
-    assert line_height([(text, WIDTHS["why"])]) >= lines * 15.76
+    assert line_height([(text, 32)]) >= lines * 15.76
 
 
 def test_every_listed_pair_stands_on_one_sheet_with_what_a_worker_should_know(

@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import nullcontext
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -27,10 +27,13 @@ from served_browser import (
     start_chromium,
 )
 from served_town import AS_OF, copy_workspace
+from week_lists import make_known, told_at_length
 
 from features.point_in_time.records import date_of
 from features.store.partitions import InMemory
 from features.store.reader import read_records
+from service.lists.pages import grid_page
+from service.lists.visit_rows import script
 from service.weekly.monitor_week import monitor_week
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)
@@ -172,6 +175,21 @@ def test_files_of_a_week_open_in_any_browser(server, browser):
         check_page(page, "printed list")
         picture(page, "grid-page", height=900)
     printed(week / "grid-g0.xlsx", "workbook-page")
+
+
+def test_a_printed_page_of_a_list_carries_four_households(server, browser):
+    known = make_known()
+    with browsing(browser, server, viewport={"width": 718, "height": 1047}) as page:  # A4 within its margins
+        page.emulate_media(media="print")
+        page.set_content(
+            grid_page("西山社区", script(known.community), told_at_length(known), date(2025, 9, 1))
+        )
+        heights = page.locator("article").evaluate_all("all => all.map(one => one.offsetHeight)")
+        sizes = page.locator("article *").evaluate_all(
+            "all => all.map(one => parseFloat(getComputedStyle(one).fontSize))"
+        )
+    assert len(heights) == 6 and max(heights) <= 1047 / 4
+    assert min(sizes) >= 12  # pixels, 9 points
 
 
 @BOTH

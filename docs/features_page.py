@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from types import ModuleType
 
-from features.blocks.build import BLOCKS, block_name
+from features.blocks.build import BLOCKS, block_name, features_of
 from features.blocks.catalogue import Feature
 from features.contract.community import Community, Identity, Need
 from features.point_in_time.schema import Attribute, Schema
@@ -42,7 +42,7 @@ def _table(block: ModuleType, schema: Schema) -> Iterator[str]:
     yield f"## `{block_name(block)}`\n"
     yield f"{summary[0].upper()}{summary[1:]} Its reasons are called {block.KIND[0]} ({block.KIND[1]}).\n"
     yield "| feature | meaning | source | window | unit | reason | role |\n|---|---|---|---|---|---|---|"
-    for feature in block.features(schema):
+    for feature in features_of(block, schema):
         yield _row(feature)
     yield ""
     tellings = block.telling(schema, PLAIN) if hasattr(block, "telling") else getattr(block, "TELLING", {})

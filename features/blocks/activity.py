@@ -1,11 +1,11 @@
 """Block: how much the household asks for anything, and for what else, besides the need in question."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from features.blocks.catalogue import Feature, Row, each, listed
+from features.blocks.catalogue import Feature, each, listed
 from features.contract.need_kinds import Telling
 from features.language import say
 from features.point_in_time.cohort import eligible
@@ -24,49 +24,30 @@ FOLLOWS_MOST = 30  # a request is compared with at most so many later ones of it
 FEATURES = listed(
     "requests",
     "own_requests",
-    (
-        "days_observed",
-        "本户申请可见的天数",
-        "Days for which its requests could be seen",
-        "as of the date",
-        "days",
-        "",
-    ),
+    "days_observed | 本户申请可见的天数 | Days for which its requests could be seen | as of the date | days |",
     *each(
         WINDOWS,
-        "other_needs_requests_{}_days",
-        "近{}天申请其他事项次数",
-        "Requests for other needs in the last {} days",
-        "{} days",
-        "requests",
-        "other_needs",
+        "other_needs_requests_{}_days | 近{}天申请其他事项次数 | Requests for other needs in the last {} days | {} days | requests | other_needs",
     ),
     *each(
         (RELATED_HALF_LIFE,),
-        "related_needs_decayed_requests_half_life_{}_days",
-        "申请相关事项次数，按前后相随的程度加权，每过{}天折半",
-        "Requests for needs that this one follows, each worth half after {} days",
-        "all time",
-        "requests",
-        "other_needs",
+        "related_needs_decayed_requests_half_life_{}_days | 申请相关事项次数，按前后相随的程度加权，每过{}天折半 | Requests for needs that this one follows, each worth half after {} days | all time | requests | other_needs",
     ),
-    (
-        "days_since_other_request",
-        "距上次申请其他事项的天数",
-        "Days since the last request for another need",
-        "all time",
-        "days",
-        "other_needs",
+    "days_since_other_request | 距上次申请其他事项的天数 | Days since the last request for another need | all time | days | other_needs",
+    "needs_requested_364_days | 近一年申请过的事项数 | Needs asked for in a year | 364 days | needs | asked_anything",
+    "days_until_recorded | 申请平均几天后登记 | Mean days from request to record | all time | days |",
+)
+
+
+OF_EACH_NEED = listed(
+    "requests",
+    "each_need",
+    *each(
+        EACH_NEED_WINDOWS,
+        "requests_{}_days | 近{}天申请NEED次数 | Requests for NEED in the last {} days | {} days | requests | other_needs",
     ),
-    (
-        "needs_requested_364_days",
-        "近一年申请过的事项数",
-        "Needs asked for in a year",
-        "364 days",
-        "needs",
-        "asked_anything",
-    ),
-    ("days_until_recorded", "申请平均几天后登记", "Mean days from request to record", "all time", "days", ""),
+    "requests_all_time | 累计申请NEED次数 | Requests for NEED so far | all time | requests | other_needs",
+    "days_since_request | 距上次申请NEED的天数 | Days since the last request for NEED | all time | days | other_needs",
 )
 
 
@@ -115,30 +96,17 @@ def features(schema: Schema) -> list[Feature]:
     """List the block's features, in order; last come five for each leading need, as one need often leads to another."""
     return [
         *FEATURES,
-        *listed("requests", "each_need", *(row for need in schema.leading for row in _rows(need))),
+        *(
+            replace(
+                row,
+                name=f"{plain_text(need)}.{row.name}",
+                zh=row.zh.replace("NEED", need),
+                en=row.en.replace("NEED", need),
+            )
+            for need in schema.leading
+            for row in OF_EACH_NEED
+        ),
     ]
-
-
-def _rows(need: str) -> list[Row]:
-    name = plain_text(need)
-    counts = each(
-        EACH_NEED_WINDOWS,
-        name + ".requests_{}_days",
-        f"近{{}}天申请{need}次数",
-        f"Requests for {need} in the last {{}} days",
-        "{} days",
-        "requests",
-        "other_needs",
-    )
-    so_far = (f"累计申请{need}次数", f"Requests for {need} so far", "all time", "requests", "other_needs")
-    last = (
-        f"距上次申请{need}的天数",
-        f"Days since the last request for {need}",
-        "all time",
-        "days",
-        "other_needs",
-    )
-    return [*counts, (f"{name}.requests_all_time", *so_far), (f"{name}.days_since_request", *last)]
 
 
 def _each_need(known: Known, past: Asked, schema: Schema) -> dict[str, np.ndarray]:

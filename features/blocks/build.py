@@ -1,6 +1,6 @@
 """Join the blocks into one matrix: the only path to features, in training and in scoring."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 
@@ -56,10 +56,15 @@ def block_name(block: ModuleType) -> str:
     return block.__name__.rsplit(".", 1)[-1]
 
 
+def features_of(block: ModuleType, schema: Schema) -> Sequence[Feature]:
+    """List a block's features: those of its ``FEATURES``, or what its ``features`` makes of the schema."""
+    return block.features(schema) if hasattr(block, "features") else block.FEATURES
+
+
 @remembered
 def catalogue(schema: Schema) -> list[Feature]:
     """List every feature in the order of the matrix's columns; those of role ``each_need`` come last."""
-    features = [feature for block in BLOCKS for feature in block.features(schema)]
+    features = [feature for block in BLOCKS for feature in features_of(block, schema)]
     return sorted(features, key=lambda feature: feature.role == "each_need")
 
 

@@ -15,7 +15,6 @@ Role = Literal[
     "visits",
     "each_need",
 ]
-Row = tuple[str, str, str, str, str, str]  # name, zh, en, window, unit, fact
 
 
 @dataclass(frozen=True)
@@ -43,23 +42,23 @@ class Feature:
     fact: str = ""
 
 
-def listed(source: str, role: Role, *rows: Row) -> tuple[Feature, ...]:
+def listed(source: str, role: Role, *rows: str) -> tuple[Feature, ...]:
     """Make features from rows that share a source and a role.
 
-    ``source``: table of the contract. ``rows``: name, Chinese and English meaning, window, unit and fact of each feature.
+    ``source``: table of the contract. ``rows``: "name | Chinese meaning | English meaning | window | unit | fact", one of
+    each feature.
     """
-    return tuple(
-        Feature(name, zh, en, source, role, window, unit, fact) for name, zh, en, window, unit, fact in rows
-    )
+    cells = ([cell.strip() for cell in row.split("|")] for row in rows)
+    return tuple(Feature(name, zh, en, source, role, *rest) for name, zh, en, *rest in cells)
 
 
-def each(numbers: Iterable[int], *row: str) -> list[Row]:
-    """Repeat a row for each number, which stands where its texts have ``{}``.
+def each(numbers: Iterable[int], row: str) -> list[str]:
+    """Repeat a row for each number, which stands where it has ``{}``.
 
-    >>> each((28, 91), "requests_{}_days", "近{}天申请次数", "Requests in {} days", "{} days", "requests", "")[1][0]
-    'requests_91_days'
+    >>> each((28, 91), "requests_{}_days | 近{}天申请次数 | Requests in {} days | {} days | requests |")[1]
+    'requests_91_days | 近91天申请次数 | Requests in 91 days | 91 days | requests |'
     """
-    return [tuple(text.format(number) for text in row) for number in numbers]  # type: ignore[misc]
+    return [row.replace("{}", str(number)) for number in numbers]
 
 
 def with_role(features: Iterable[Feature], *roles: Role) -> list[str]:

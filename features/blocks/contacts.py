@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from features.blocks.catalogue import Feature, listed
+from features.blocks.catalogue import listed
 from features.contract.need_kinds import Telling
 from features.contract.tables import DEPARTED, OUTCOMES
 from features.language import say
@@ -24,60 +24,20 @@ TOLD_OF_HOUSEHOLD = ("needed", "not_needed")  # outcomes about other needs that 
 FEATURES = listed(
     "outreach",
     "visits",
-    ("visits", "就本项走访次数", "Visits about this need", "all time", "visits", "last_visit"),
-    (
-        "days_since_visit",
-        "距上次就本项走访的天数",
-        "Days since the last visit about this need",
-        "all time",
-        "days",
-        "last_visit",
-    ),
+    "visits | 就本项走访次数 | Visits about this need | all time | visits | last_visit",
+    "days_since_visit | 距上次就本项走访的天数 | Days since the last visit about this need | all time | days | last_visit",
     *(
-        (
-            f"visits_{name}",
-            f"就本项走访结果为“{zh}”的次数",
-            f"Visits about this need: {en}",
-            "all time",
-            "visits",
-            "last_visit",
-        )
+        f"visits_{name} | 就本项走访结果为“{zh}”的次数 | Visits about this need: {en} | all time | visits | last_visit"
         for name, (zh, en) in OUTCOME_NAMES.items()
     ),
-    (
-        "last_visit_needed",
-        "上次走访见到人时是否需要",
-        "Whether the last visit that met someone found the need",
-        "all time",
-        "0 or 1",
-        "last_visit",
-    ),
-    ("household_visits", "走访本户次数", "Visits to the household", "all time", "visits", "last_visit"),
-    (
-        "days_since_household_visit",
-        "距上次走访本户的天数",
-        "Days since the last visit to the household",
-        "all time",
-        "days",
-        "last_visit",
-    ),
+    "last_visit_needed | 上次走访见到人时是否需要 | Whether the last visit that met someone found the need | all time | 0 or 1 | last_visit",
+    "household_visits | 走访本户次数 | Visits to the household | all time | visits | last_visit",
+    "days_since_household_visit | 距上次走访本户的天数 | Days since the last visit to the household | all time | days | last_visit",
     *(
-        (
-            f"household_visits_{name}",
-            f"走访本户结果为“{OUTCOME_NAMES[name][0]}”的次数",
-            f"Visits to the household: {OUTCOME_NAMES[name][1]}",
-            "all time",
-            "visits",
-            "last_visit",
-        )
+        f"household_visits_{name} | 走访本户结果为“{OUTCOME_NAMES[name][0]}”的次数 | Visits to the household: {OUTCOME_NAMES[name][1]} | all time | visits | last_visit"
         for name in TOLD_OF_HOUSEHOLD
     ),
 )
-
-
-def features(schema: Schema) -> list[Feature]:
-    """List the block's features, in the order of the matrix's columns."""
-    return list(FEATURES)
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:

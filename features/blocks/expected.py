@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from features.blocks.areas import Area, fit_area
-from features.blocks.catalogue import Feature, each, listed
+from features.blocks.catalogue import each, listed
 from features.blocks.similar import similar_factors, similar_neighbours, similar_ratio
 from features.contract.need_kinds import FEWEST_TOLD, Telling
 from features.language import say
@@ -41,79 +41,18 @@ STEPS = 6  # of Newton's method
 FEATURES = listed(
     "requests",
     "expected",
-    (
-        "similar_ratio",
-        "同类家庭申请次数与全社区之比",
-        "Requests of similar households over the town's",
-        "all time",
-        "ratio",
-        "similar",
-    ),
-    (
-        "similar_requests",
-        "同类家庭每年申请次数",
-        "Requests of similar households a year",
-        "all time",
-        "requests a year",
-        "similar",
-    ),
-    (
-        "area_ratio",
-        "本微网格邻居申请次数与其同类家庭之比（收缩）",
-        "Neighbours' requests in the micro-grid over those of similar households, shrunk",
-        "all time",
-        "ratio",
-        "neighbours_long",
-    ),
-    (
-        "other_needs_ratio",
-        "本户其他事项申请次数与预期之比（收缩）",
-        "The household's requests for other needs over those expected, shrunk",
-        "all time",
-        "ratio",
-        "other_needs",
-    ),
-    (
-        "expected_without_own",
-        "不看本户申请本项的历史，预计每年申请次数",
-        "Requests a year expected before the household's own requests for it are seen",
-        "all time",
-        "requests a year",
-        "similar",
-    ),
-    (
-        "own_ratio",
-        "本户申请本项次数与预期之比（收缩）",
-        "The household's requests for it over those expected, shrunk",
-        "all time",
-        "ratio",
-        "asked_before",
-    ),
-    (
-        "expected_requests",
-        "预计每年申请次数",
-        "Requests a year expected",
-        "all time",
-        "requests a year",
-        "expected",
-    ),
+    "similar_ratio | 同类家庭申请次数与全社区之比 | Requests of similar households over the town's | all time | ratio | similar",
+    "similar_requests | 同类家庭每年申请次数 | Requests of similar households a year | all time | requests a year | similar",
+    "area_ratio | 本微网格邻居申请次数与其同类家庭之比（收缩） | Neighbours' requests in the micro-grid over those of similar households, shrunk | all time | ratio | neighbours_long",
+    "other_needs_ratio | 本户其他事项申请次数与预期之比（收缩） | The household's requests for other needs over those expected, shrunk | all time | ratio | other_needs",
+    "expected_without_own | 不看本户申请本项的历史，预计每年申请次数 | Requests a year expected before the household's own requests for it are seen | all time | requests a year | similar",
+    "own_ratio | 本户申请本项次数与预期之比（收缩） | The household's requests for it over those expected, shrunk | all time | ratio | asked_before",
+    "expected_requests | 预计每年申请次数 | Requests a year expected | all time | requests a year | expected",
     *each(
         LATE_HALF_LIVES,
-        "expected_requests_late_{}_days",
-        "预计每年申请次数，近来申请每{}天折半",
-        "Requests a year expected, requests of late worth half after {} days",
-        "all time",
-        "requests a year",
-        "expected",
+        "expected_requests_late_{}_days | 预计每年申请次数，近来申请每{}天折半 | Requests a year expected, requests of late worth half after {} days | all time | requests a year | expected",
     ),
-    (
-        "expected_in_window",
-        "窗口内预计申请次数",
-        "Requests expected in the label window",
-        "all time",
-        "requests",
-        "expected",
-    ),
+    "expected_in_window | 窗口内预计申请次数 | Requests expected in the label window | all time | requests | expected",
 )
 
 
@@ -237,11 +176,6 @@ def _lasting_strengths(known: Known, count: np.ndarray, expected: np.ndarray) ->
     excess = ((count - expected) ** 2).sum(0) - rate((expected**2).sum(0), lasting)
     strength = lasting * np.maximum(rate(excess, expected.sum(0)), 1.0)
     return np.where(lasting > 0, np.clip(strength, WEAKEST, STRONGEST), STRONGEST)
-
-
-def features(schema: Schema) -> list[Feature]:
-    """List the block's features, in the order of the matrix's columns."""
-    return list(FEATURES)
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from features.blocks.catalogue import Feature, each, listed
+from features.blocks.catalogue import each, listed
 from features.contract.need_kinds import Telling
 from features.language import say
 from features.point_in_time.records import Known, Rows
@@ -23,78 +23,21 @@ FEATURES = listed(
     "own_requests",
     *each(
         WINDOWS,
-        "requests_{}_days",
-        "近{}天申请次数",
-        "Requests in the last {} days",
-        "{} days",
-        "requests",
-        "asked_before",
+        "requests_{}_days | 近{}天申请次数 | Requests in the last {} days | {} days | requests | asked_before",
     ),
-    ("requests_all_time", "累计申请次数", "Requests so far", "all time", "requests", "asked_before"),
+    "requests_all_time | 累计申请次数 | Requests so far | all time | requests | asked_before",
     *each(
         HALF_LIVES,
-        "decayed_requests_half_life_{}_days",
-        "累计申请次数，每过{}天折半",
-        "Requests so far, each worth half after {} days",
-        "all time",
-        "requests",
-        "asked_before",
+        "decayed_requests_half_life_{}_days | 累计申请次数，每过{}天折半 | Requests so far, each worth half after {} days | all time | requests | asked_before",
     ),
-    (
-        "days_since_request",
-        "距上次申请的天数",
-        "Days since the last request",
-        "all time",
-        "days",
-        "asked_before",
-    ),
-    (
-        "days_between_requests",
-        "最近两次申请相隔天数",
-        "Days between the last two requests",
-        "all time",
-        "days",
-        "asked_before",
-    ),
-    ("never_requested", "从未申请过", "Never requested so far", "all time", "0 or 1", "asked_before"),
-    (
-        "requests_same_window_1_years_ago",
-        "去年同期申请次数",
-        "Requests in the same window last year",
-        "label window",
-        "requests",
-        "asked_same_season",
-    ),
-    (
-        "requests_same_window_all_years",
-        "历年同期申请次数",
-        "Requests in the same window of all years before",
-        "label window",
-        "requests",
-        "asked_same_season",
-    ),
-    (
-        "open_requests",
-        "近半年未办结的申请数",
-        "Requests of half a year still open",
-        "182 days",
-        "requests",
-        "open_request",
-    ),
-    (
-        "last_satisfaction",
-        "上次办结的满意度",
-        "Satisfaction with the last service",
-        "all time",
-        "1 to 5",
-        "satisfaction",
-    ),
+    "days_since_request | 距上次申请的天数 | Days since the last request | all time | days | asked_before",
+    "days_between_requests | 最近两次申请相隔天数 | Days between the last two requests | all time | days | asked_before",
+    "never_requested | 从未申请过 | Never requested so far | all time | 0 or 1 | asked_before",
+    "requests_same_window_1_years_ago | 去年同期申请次数 | Requests in the same window last year | label window | requests | asked_same_season",
+    "requests_same_window_all_years | 历年同期申请次数 | Requests in the same window of all years before | label window | requests | asked_same_season",
+    "open_requests | 近半年未办结的申请数 | Requests of half a year still open | 182 days | requests | open_request",
+    "last_satisfaction | 上次办结的满意度 | Satisfaction with the last service | all time | 1 to 5 | satisfaction",
 )
-
-
-def features(schema: Schema) -> list[Feature]:
-    """List the block's features, in the order of the matrix's columns."""
-    return list(FEATURES)
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:

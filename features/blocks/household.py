@@ -27,14 +27,14 @@ FEATURES = (
     *listed(
         "households",
         "arrival",
-        ("household.days_known", "登记天数", "days since first registered", "", "days", "days_known"),
+        "household.days_known | 登记天数 | days since first registered |  | days | days_known",
     ),
     *listed(
         "households",
         "change",
-        ("household.days_since_move", "距迁移天数", "days since it moved", "", "days", "days_since_move"),
-        ("household.days_since_change", "距最近一次变动天数", "days since any change", "", "days", ""),
-        ("household.changes_1y", "近一年变动次数", "changes", "365 days", "changes", ""),
+        "household.days_since_move | 距迁移天数 | days since it moved |  | days | days_since_move",
+        "household.days_since_change | 距最近一次变动天数 | days since any change |  | days |",
+        "household.changes_1y | 近一年变动次数 | changes | 365 days | changes |",
     ),
 )
 

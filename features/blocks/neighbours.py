@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.blocks.areas import Area, by_area, fit_area
-from features.blocks.catalogue import Feature, each, listed
+from features.blocks.catalogue import listed
 from features.blocks.similar import similar_factors, similar_ratio
 from features.contract.need_kinds import FEWEST_TOLD, Telling
 from features.language import say
@@ -25,55 +25,20 @@ from features.units import YEAR_OF_WEEKS
 WINDOWS = (28, 91, 364)  # days
 RECENT, LONG = 28, 364
 _RATIOS = [
-    row
+    f"{kind}_ratio_{days}_days | 本{zh}邻居近{days}天申请次数与同类家庭之比（收缩）"
+    f" | Neighbours' requests in the {en} over similar households' in {days} days, shrunk"
+    f" | {days} days | ratio | {'neighbours_recent' if days < LONG else 'neighbours_long'}{suffix}"
     for days in WINDOWS
     for kind, zh, en, suffix in (("grid", "网格", "grid", "_grid"), ("microgrid", "微网格", "micro-grid", ""))
-    for row in each(
-        (days,),
-        f"{kind}_ratio_{{}}_days",
-        f"本{zh}邻居近{{}}天申请次数与同类家庭之比（收缩）",
-        f"Neighbours' requests in the {en} over similar households' in {{}} days, shrunk",
-        "{} days",
-        "ratio",
-        ("neighbours_recent" if days < LONG else "neighbours_long") + suffix,
-    )
 ]
 FEATURES = listed(
     "requests",
     "neighbours",
     *_RATIOS,
-    (
-        "microgrid_requests_all_time",
-        "本微网格邻居每户年申请次数（收缩）",
-        "Neighbours' requests per household-year in the micro-grid, shrunk",
-        "all time",
-        "requests a year",
-        "neighbours_long",
-    ),
-    (
-        "microgrid_recent_ratio",
-        "本微网格邻居近28天申请次数与往常之比（收缩）",
-        "Neighbours' requests in the micro-grid over those usual there, shrunk",
-        "28 days",
-        "ratio",
-        "neighbours_recent",
-    ),
-    (
-        "microgrid_asking_28_days",
-        "本微网格近28天申请的邻居户数",
-        "Neighbours in the micro-grid who asked",
-        "28 days",
-        "households",
-        "neighbours_recent",
-    ),
-    (
-        "grid_asking_28_days",
-        "本网格近28天申请的邻居户数",
-        "Neighbours in the grid who asked",
-        "28 days",
-        "households",
-        "neighbours_recent_grid",
-    ),
+    "microgrid_requests_all_time | 本微网格邻居每户年申请次数（收缩） | Neighbours' requests per household-year in the micro-grid, shrunk | all time | requests a year | neighbours_long",
+    "microgrid_recent_ratio | 本微网格邻居近28天申请次数与往常之比（收缩） | Neighbours' requests in the micro-grid over those usual there, shrunk | 28 days | ratio | neighbours_recent",
+    "microgrid_asking_28_days | 本微网格近28天申请的邻居户数 | Neighbours in the micro-grid who asked | 28 days | households | neighbours_recent",
+    "grid_asking_28_days | 本网格近28天申请的邻居户数 | Neighbours in the grid who asked | 28 days | households | neighbours_recent_grid",
 )
 
 
@@ -154,11 +119,6 @@ def _ratios(window: Window, known: Known, own: Own) -> tuple[np.ndarray, np.ndar
     expected = own.similar * window.rates
     grids = window.grids.besides(known.grid, own.count, expected)
     return grids, grids * window.microgrids.besides(known.microgrid, own.count, expected * grids)
-
-
-def features(schema: Schema) -> list[Feature]:
-    """List the block's features, in the order of the matrix's columns."""
-    return list(FEATURES)
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:

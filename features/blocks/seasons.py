@@ -7,7 +7,7 @@ from functools import lru_cache
 import holidays
 import numpy as np
 
-from features.blocks.catalogue import Feature, each, listed
+from features.blocks.catalogue import each, listed
 from features.contract.need_kinds import FEWEST_TOLD, Telling
 from features.language import say
 from features.point_in_time.cohort import eligible
@@ -39,129 +39,35 @@ FEATURES = (
     *listed(
         "community.yaml",
         "season",
-        ("need", "事项", "The need", "", "position", ""),
-        ("horizon_weeks", "预测窗口周数", "Weeks of the label window", "", "weeks", ""),
-        ("lead_weeks", "窗口开始前的周数", "Weeks before the label window", "", "weeks", ""),
-        ("severity", "紧要程度", "Severity of the need", "", "1 to 3", ""),
-        (
-            "year_sine",
-            "窗口在一年中的位置（正弦）",
-            "Time of year of the window, sine",
-            "label window",
-            "-1 to 1",
-            "",
-        ),
-        (
-            "year_cosine",
-            "窗口在一年中的位置（余弦）",
-            "Time of year of the window, cosine",
-            "label window",
-            "-1 to 1",
-            "",
-        ),
-        (
-            "half_year_sine",
-            "窗口在半年中的位置（正弦）",
-            "Time of half-year of the window, sine",
-            "label window",
-            "-1 to 1",
-            "",
-        ),
-        (
-            "half_year_cosine",
-            "窗口在半年中的位置（余弦）",
-            "Time of half-year of the window, cosine",
-            "label window",
-            "-1 to 1",
-            "",
-        ),
-        (
-            "weeks_to_summer_holiday",
-            "窗口开始到暑假的周数",
-            "Weeks to the summer holiday",
-            "label window",
-            "weeks",
-            "summer",
-        ),
-        (
-            "weeks_to_winter_holiday",
-            "窗口开始到寒假的周数",
-            "Weeks to the winter holiday",
-            "label window",
-            "weeks",
-            "winter",
-        ),
-        (
-            "weeks_to_spring_festival",
-            "窗口开始到春节的周数",
-            "Weeks to Spring Festival",
-            "label window",
-            "weeks",
-            "spring_festival",
-        ),
-        (
-            "summer_holiday_share",
-            "窗口在暑假内的比例",
-            "Share of the window in the summer holiday",
-            "label window",
-            "share",
-            "summer",
-        ),
-        (
-            "winter_holiday_share",
-            "窗口在寒假内的比例",
-            "Share of the window in the winter holiday",
-            "label window",
-            "share",
-            "winter",
-        ),
+        "need | 事项 | The need |  | position |",
+        "horizon_weeks | 预测窗口周数 | Weeks of the label window |  | weeks |",
+        "lead_weeks | 窗口开始前的周数 | Weeks before the label window |  | weeks |",
+        "severity | 紧要程度 | Severity of the need |  | 1 to 3 |",
+        "year_sine | 窗口在一年中的位置（正弦） | Time of year of the window, sine | label window | -1 to 1 |",
+        "year_cosine | 窗口在一年中的位置（余弦） | Time of year of the window, cosine | label window | -1 to 1 |",
+        "half_year_sine | 窗口在半年中的位置（正弦） | Time of half-year of the window, sine | label window | -1 to 1 |",
+        "half_year_cosine | 窗口在半年中的位置（余弦） | Time of half-year of the window, cosine | label window | -1 to 1 |",
+        "weeks_to_summer_holiday | 窗口开始到暑假的周数 | Weeks to the summer holiday | label window | weeks | summer",
+        "weeks_to_winter_holiday | 窗口开始到寒假的周数 | Weeks to the winter holiday | label window | weeks | winter",
+        "weeks_to_spring_festival | 窗口开始到春节的周数 | Weeks to Spring Festival | label window | weeks | spring_festival",
+        "summer_holiday_share | 窗口在暑假内的比例 | Share of the window in the summer holiday | label window | share | summer",
+        "winter_holiday_share | 窗口在寒假内的比例 | Share of the window in the winter holiday | label window | share | winter",
     ),
     *listed(
         "requests",
         "season",
-        ("years_recorded", "已有记录的年数", "Years of records", "all time", "years", ""),
+        "years_recorded | 已有记录的年数 | Years of records | all time | years |",
         *each(
             WINDOWS,
-            "town_requests_{}_days",
-            "全社区近{}天每户年申请次数",
-            "Requests per household-year in the last {} days",
-            "{} days",
-            "requests a year",
-            "",
+            "town_requests_{}_days | 全社区近{}天每户年申请次数 | Requests per household-year in the last {} days | {} days | requests a year |",
         ),
         *each(
             YEARS_BACK,
-            "town_requests_same_window_{}_years_ago",
-            "全社区{}年前同期每户年申请次数",
-            "Requests per household-year in the window, {} years before",
-            "label window",
-            "requests a year",
-            "town_last_year",
+            "town_requests_same_window_{}_years_ago | 全社区{}年前同期每户年申请次数 | Requests per household-year in the window, {} years before | label window | requests a year | town_last_year",
         ),
-        (
-            "season_index",
-            "往年同期与全年平均之比",
-            "Requests in the window in years before over the year's mean",
-            "label window",
-            "ratio",
-            "town_last_year",
-        ),
-        (
-            "town_growth",
-            "近13周申请与去年同期之比",
-            "Requests in 13 weeks over those a year before",
-            "91 days",
-            "ratio",
-            "",
-        ),
-        (
-            "town_requests_expected",
-            "全社区窗口内预计每户年申请次数",
-            "Requests per household-year expected in the window",
-            "label window",
-            "requests a year",
-            "town_last_year",
-        ),
+        "season_index | 往年同期与全年平均之比 | Requests in the window in years before over the year's mean | label window | ratio | town_last_year",
+        "town_growth | 近13周申请与去年同期之比 | Requests in 13 weeks over those a year before | 91 days | ratio |",
+        "town_requests_expected | 全社区窗口内预计每户年申请次数 | Requests per household-year expected in the window | label window | requests a year | town_last_year",
     ),
 )
 
@@ -307,11 +213,6 @@ def _growth(past: TownPast, recorded: float, needs: int) -> np.ndarray:
         return np.full(needs, np.nan)
     count, exposure = past.window(0, 91)
     return shrunk(count, exposure * past.rate(YEAR_OF_WEEKS, YEAR_OF_WEEKS + 91), GROWTH_PRIOR)
-
-
-def features(schema: Schema) -> list[Feature]:
-    """List the block's features, in the order of the matrix's columns."""
-    return list(FEATURES)
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from make_records import make_records
 from small_town import AS_OF, NEEDS, at, iso, town_records, town_rows
 
 from features.blocks import history
-from features.blocks.build import BLOCKS, block_name, facts, summarise
+from features.blocks.build import BLOCKS, block_name, facts, features_of, summarise
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import known_before
 from models.scoring.untrained import fingerprint
@@ -163,7 +163,7 @@ def test_the_same_rows_seen_a_day_later_do_change_features():
 
 @every_block
 def test_columns_are_those_listed(block):
-    listed = [feature.name for feature in block.features(SCHEMA)]
+    listed = [feature.name for feature in features_of(block, SCHEMA)]
     assert sorted(listed) == sorted(BASE_COLUMNS[block])
     assert len(set(listed)) == len(listed)
 
@@ -214,7 +214,7 @@ def test_the_order_of_the_rows_of_a_table_does_not_matter(block):
 def test_runs_without_rows(block, tables):
     known, rows, schema = at(town_records({**BASE, **tables}))
     made = block.block(known, rows, summarise(known, schema), schema)
-    assert set(made) == {feature.name for feature in block.features(schema)}
+    assert set(made) == {feature.name for feature in features_of(block, schema)}
     for name, values in made.items():
         assert len(values) == len(rows), name
         assert not np.isinf(values).any(), name
@@ -230,7 +230,7 @@ def test_runs_before_anything_was_known(block):
 @every_block
 def test_every_fact_that_a_feature_names_can_be_told(block):
     told = block.facts(SCHEMA) if hasattr(block, "facts") else block.FACTS
-    assert {feature.fact for feature in block.features(SCHEMA)} - {""} <= set(facts(SCHEMA))
+    assert {feature.fact for feature in features_of(block, SCHEMA)} - {""} <= set(facts(SCHEMA))
     for fact in told.values():
         for household, need in zip(BASE_ROWS.household, BASE_ROWS.need, strict=True):
             text = fact(BASE_KNOWN, SCHEMA, int(household), int(need))
@@ -240,5 +240,5 @@ def test_every_fact_that_a_feature_names_can_be_told(block):
 
 @every_block
 def test_features_are_described_in_both_languages(block):
-    for feature in block.features(SCHEMA):
+    for feature in features_of(block, SCHEMA):
         assert feature.zh and feature.en, feature.name

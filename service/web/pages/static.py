@@ -17,6 +17,7 @@ SHARED = {"tables.js": Path(__file__).parents[2] / "templates" / "tables.js"}  #
 WORKER = "service-worker.js"
 KINDS = {
     "style.css": "text/css",
+    "signed-out.js": "text/javascript",
     "visits.js": "text/javascript",
     "tables.js": "text/javascript",
     "icon.svg": "image/svg+xml",

@@ -293,6 +293,7 @@
 
   function showLeft() {
     body.replaceChildren(Object.assign(document.createElement("p"), { textContent: said.left, className: "problem" }));
+    document.documentElement.classList.remove("left");
   }
 
   async function endSession() {
@@ -300,9 +301,7 @@
     await forgetPages();
     const form = new URLSearchParams({ csrf });
     const answer = await fetch("/sign-out", { method: "POST", body: form, cache: "no-store" });
-    if (answer.status >= 400) return;
-    localStorage.removeItem(LEFT);
-    location.replace("/sign-in");
+    if (answer.status < 400) location.replace("/sign-in"); // where LEFT goes: a page may still be on its way
   }
 
   // Whoever uses the phone now finds nothing of whoever used it before; what those did not send waits a week for them.
@@ -356,15 +355,17 @@
     body.dataset.kept = "yes";
   }
 
-  if (who && localStorage.getItem(LEFT) === who) {
+  const hasLeft = () => who && localStorage.getItem(LEFT) === who;
+  if (hasLeft()) {
     addEventListener("online", () => endSession().catch(() => {}));
     endSession().catch(() => {});
     return;
   }
+  document.documentElement.classList.remove("left");
   if (!who) localStorage.removeItem(LEFT); // nobody's session is open in this browser
   addEventListener("online", () => (localStorage.getItem(LEFT) ? endSession().catch(() => {}) : flush()));
   addEventListener("offline", show);
-  addEventListener("storage", show);
+  for (const kind of ["storage", "pageshow"]) addEventListener(kind, () => (hasLeft() ? showLeft() : show())); // other tabs, the way back
   document.addEventListener("visibilitychange", () => { if (!document.hidden) flush(); });
   setInterval(() => { if (read().some(waits)) flush(); }, WAIT);
   show();

@@ -301,6 +301,32 @@ def test_signing_out_without_a_connection_leaves_nothing_on_the_phone(server, br
         assert "/sign-in" in page.url and kept_on_the_phone(page) == 0
 
 
+def test_nothing_is_drawn_while_a_sign_out_waits_for_a_connection(server, browser):
+    with browsing(browser, server, service_workers="block") as page:
+        sign_in(page, "li")
+        expect(page.locator(".card").first).to_be_visible()
+        other = page.context.new_page()
+        other.goto("/visits")
+        expect(other.locator(".card").first).to_be_visible()
+        with without_connection(page, server):
+            page.locator(".leave summary").click()
+            page.get_by_role("button", name="退出这台设备").click()
+            expect(other.locator("body")).to_contain_text("已退出")
+            expect(other.locator(".card")).to_have_count(0)
+            other.close()
+            page.context.route("**/static/visits.js*", lambda route: route.abort())  # it has yet to arrive
+        page.goto("/visits")
+        expect(page.locator(".card").first).to_be_attached()
+        expect(page.locator(".card:visible")).to_have_count(0)
+        assert page.evaluate("getComputedStyle(document.body, '::before').content").startswith('"已退出')
+        page.context.unroute("**/static/visits.js*")
+        page.reload(wait_until="commit")
+        page.wait_for_url("**/sign-in**")
+        expect(page.get_by_role("button", name="登录")).to_be_visible()
+        sign_in(page, "zhao")
+        expect(page.locator(".card").first).to_be_visible()
+
+
 def test_whoever_signs_in_next_finds_nothing_of_the_one_before(server, browser):
     with browsing(browser, server) as page:
         sign_in(page, "li")

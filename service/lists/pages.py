@@ -1,6 +1,5 @@
 """Make printable pages: a list for each grid, and the week's overview with its plots. Self-contained HTML."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from features.contract.community import Community
 from features.language import microgrid_words, say
@@ -42,17 +40,7 @@ def _environment() -> Environment:
     environment.globals["say"] = say
     environment.globals["mark"] = mark
     environment.globals["microgrid_words"] = microgrid_words
-    environment.filters["unbroken"] = unbroken
     return environment
-
-
-def unbroken(text: str) -> Markup:
-    """Keep every date of a text on one line.
-
-    >>> unbroken("2025-07-01 & R1")
-    Markup('<span class="boxes">2025-07-01</span> &amp; R1')
-    """
-    return Markup(re.sub(r"\d+(?:-\d+)+", r'<span class="boxes">\g<0></span>', str(escape(text))))
 
 
 def render(template: str, **values: Any) -> str:

@@ -13,13 +13,16 @@ from service.web.base.problems import no_such_address
 
 router = APIRouter(include_in_schema=False)
 HOME = Path(__file__).parents[1] / "static"
-SHARED = {"tables.js": Path(__file__).parents[2] / "templates" / "tables.js"}  # also in the files of a week
+SHARED = {  # also in the files of a week
+    name: Path(__file__).parents[2] / "templates" / name for name in ("tables.js", "whole.js")
+}
 WORKER = "service-worker.js"
 KINDS = {
     "style.css": "text/css",
     "signed-out.js": "text/javascript",
     "visits.js": "text/javascript",
     "tables.js": "text/javascript",
+    "whole.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}

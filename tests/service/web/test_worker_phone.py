@@ -200,6 +200,50 @@ def test_everything_can_be_read_and_pressed_with_a_thumb(server, browser):
             assert letters == [], where
 
 
+# what stands on several lines of a page, of its dates and of its numbers with what they count
+BROKEN = r"""() => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const dates = /\d{4}-\d\d-\d\d|\d+月\d+日|\d+ ?[户次岁件条人个]/g;
+    let all = "", at = [];
+    while (texts.nextNode()) {
+        const text = texts.currentNode;
+        for (let place = 0; place < text.data.length; place++) at.push([text, place]);
+        all += text.data;
+    }
+    return [...all.matchAll(dates)].filter(({ 0: words, index }) => {
+        const range = document.createRange(), [first, last] = [at[index], at[index + words.length - 1]];
+        range.setStart(...first);
+        range.setEnd(last[0], last[1] + 1);
+        const boxes = [...range.getClientRects()].filter((box) => box.width > 1);
+        return boxes.some((box) => box.top > boxes[0].bottom - 1);
+    }).map(({ 0: words }) => words);
+}"""
+
+
+def test_dates_and_numbers_with_what_they_count_stay_on_one_line(server, browser):
+    week = next(path for path in sorted((server.workspace / "weeks").iterdir()) if path.is_dir())
+    with browsing(browser, server) as page:
+        kept_list(page)
+        list_page = page.url
+        open_household(page, 0)
+        household = page.url
+        page.goto("/settings?text=large&next=/visits")
+        seen = 0
+        for address in (list_page, household, f"file://{week}/grid-g0.html"):
+            page.goto(address)
+            page.evaluate("for (const one of document.querySelectorAll('main details')) one.open = true")
+            seen += page.locator("body").inner_text().count("户") + page.locator("body").inner_text().count(
+                "-"
+            )
+            for width in range(320, 400, 8):
+                page.set_viewport_size({"width": width, "height": 640})
+                assert page.evaluate(BROKEN) == [], (address, width)
+                assert (
+                    page.evaluate("document.documentElement.scrollWidth <= innerWidth") or "file:" in address
+                )
+        assert seen > 20
+
+
 def test_signing_out_is_asked_twice(server, browser):
     with browsing(browser, server) as page:
         kept_list(page)

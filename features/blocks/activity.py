@@ -35,7 +35,7 @@ FEATURES = listed(
     ),
     "days_since_other_request | 距上次申请其他事项的天数 | Days since the last request for another need | all time | days | other_needs",
     "needs_requested_364_days | 近一年申请过的事项数 | Needs asked for in a year | 364 days | needs | asked_anything",
-    "days_until_recorded | 申请平均几天后登记 | Mean days from request to record | all time | days |",
+    "days_until_recorded | 诉求平均几天后登记 | Mean days from request to record | all time | days |",
 )
 
 

@@ -39,7 +39,7 @@ def _own_requests(known: Known, household: int, need: int) -> np.ndarray:
 
 
 def _listed(known: Known, rows: np.ndarray, named: bool = False) -> str:
-    """Write out the newest of these requests: “申请 2025-06-03 R12、2025-02-11 R7”, with needs where ``named``."""
+    """Write out the newest of these requests: “诉求 2025-06-03 R12、2025-02-11 R7”, with needs where ``named``."""
     needs, requests = known.community.needs, known.requests
     if not len(rows):
         return ""
@@ -48,7 +48,7 @@ def _listed(known: Known, rows: np.ndarray, named: bool = False) -> str:
         what = f" {needs[requests.need[row]].name.here}" if named else ""
         texts.append(f"{date_of(requests.requested[row])}{what} {requests.request_id[row]}")
     more = say(f"等{len(rows)}条", f", {len(rows)} in all") if len(rows) > MOST else ""
-    return say("申请 ", "requests ") + say("、", ", ").join(texts) + more
+    return say("诉求 ", "requests ") + say("、", ", ").join(texts) + more
 
 
 def _asked(known: Known, household: int, need: int) -> str:
@@ -148,7 +148,7 @@ def _last_year(known: Known, household: int, need: int) -> str:
     this = known.community.needs[need]
     begin = known.as_of + 7 * this.lead_weeks - YEAR_OF_WEEKS
     end = min(begin + 7 * this.horizon_weeks, known.as_of)
-    return say(f"申请 {date_of(begin)}～{date_of(end - 1)}", f"requests {date_of(begin)}–{date_of(end - 1)}")
+    return say(f"诉求 {date_of(begin)}～{date_of(end - 1)}", f"requests {date_of(begin)}–{date_of(end - 1)}")
 
 
 def _visit(known: Known, household: int, need: int) -> str:

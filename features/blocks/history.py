@@ -35,7 +35,7 @@ FEATURES = listed(
     "never_requested | 从未申请过 | Never requested so far | all time | 0 or 1 | asked_before",
     "requests_same_window_1_years_ago | 去年同期申请次数 | Requests in the same window last year | label window | requests | asked_same_season",
     "requests_same_window_all_years | 历年同期申请次数 | Requests in the same window of all years before | label window | requests | asked_same_season",
-    "open_requests | 近半年未办结的申请数 | Requests of half a year still open | 182 days | requests | open_request",
+    "open_requests | 近半年未办结的诉求数 | Requests of half a year still open | 182 days | requests | open_request",
     "last_satisfaction | 上次办结的满意度 | Satisfaction with the last service | all time | 1 to 5 | satisfaction",
 )
 
@@ -151,7 +151,7 @@ def _open_request(known: Known, schema: Schema, household: int, need: int) -> st
     if not resolutions_recorded(known) or not len(rows):
         return ""
     when = spoken_date(known.requests.requested[rows[0]], known.as_of)
-    return say(f"{when}的申请还没有办结", f"the request of {when} is still open")
+    return say(f"{when}的诉求还没有办结", f"the request of {when} is still open")
 
 
 def _satisfaction(known: Known, schema: Schema, household: int, need: int) -> str:

@@ -194,7 +194,7 @@ def _requests(connection: duckdb.DuckDBPyConnection, need: str) -> str:
     asked = one_value(
         connection, f"SELECT count(*) FROM requests WHERE superseded_at IS NULL AND need = {text(need)}"
     )
-    return say(f"，却有 {asked} 条申请", f", {asked} requests came from others") if asked else ""
+    return say(f"，却有 {asked} 条诉求", f", {asked} requests came from others") if asked else ""
 
 
 def _causes(who: Who, attributes: CurrentAttributes) -> list[str]:

@@ -83,7 +83,7 @@ def draw_lift(axes: Axes, lift: pd.DataFrame, names: Mapping[str, str], legend: 
     axes.set_ylabel(say("倍数", "Lift"))
     if lift.empty:
         # a logarithmic axis needs something to show
-        nothing = say("最新一段没有申请", "no requests in the newest fold")
+        nothing = say("最新一段没有诉求", "no requests in the newest fold")
         axes.text(0.5, 0.5, nothing, ha="center", transform=axes.transAxes, fontsize=8)
         return
     for ranker, name in names.items():

@@ -159,8 +159,8 @@ def bound_lines(bounded: np.ndarray, community: Community) -> list[str]:
     """
     return [
         say(
-            f"注意 {need.name.here}：近来每周的申请比模型预计的差得太多，预计户数只调到允许的限度，"
-            "还是不准；请核对最近的申请是否齐全",
+            f"注意 {need.name.here}：近来每周的诉求比模型预计的差得太多，预计户数只调到允许的限度，"
+            "还是不准；请核对最近的诉求是否齐全",
             f"warning, {need.name.here}: weekly requests of late are so far from the model that the day's level stops at"
             " its bound; do not trust the numbers, and check that the newest requests are complete",
         )
@@ -187,9 +187,9 @@ def _line(row: Mapping[str, Any], name: str) -> str:
     come, foreseen = f"{row['observed']:.0f}", f"{row['predicted']:.0f}"
     if row["bounded"] and LOW <= row["ratio"] <= HIGH:
         return say(
-            f"注意 {name}：照每周申请推算的户数与模型预计的差得太多，只调到允许的限度；"
+            f"注意 {name}：照每周诉求推算的户数与模型预计的差得太多，只调到允许的限度；"
             "只能用来排先后，不要用来算户数；"
-            "请核对住户 valid_from 和申请时间是否齐全，再运行 xianying retrain",
+            "请核对住户 valid_from 和诉求时间是否齐全，再运行 xianying retrain",
             f"warning, {name}: the level from weekly counts is so far from the model's that it stops at its bound; use"
             " the scores to rank only, not to count; check that valid_from of households and the times of requests are"
             " complete, then retrain",
@@ -198,7 +198,7 @@ def _line(row: Mapping[str, Any], name: str) -> str:
     return say(
         f"注意 {name}：最近几段验证预计 {foreseen} 户次、实际 {come} 户次，预计{which}，不是偶然；"
         "只能用来排先后，不要用来算户数、定名额；"
-        "请核对这项申请近来有没有漏登、改名或停办，再运行 xianying retrain",
+        "请核对这项诉求近来有没有漏登、改名或停办，再运行 xianying retrain",
         f"warning, {name}: in the newest folds {foreseen} were predicted and {come} came, {which} beyond chance; use"
         " the scores to rank only, not to count or to set seats; check whether requests for it were left out, renamed or"
         " ended lately, then retrain",

@@ -234,7 +234,7 @@ def _summary(verdict: list[str]) -> str:
         LOGISTIC: say("用逻辑回归", "logistic regression"),
         "rule": say("简单规则就够", "a rule is enough"),
         GRID_AVERAGE: say("按微网格整片走访就够", "whole micro-grids are enough"),
-        FEW: say("申请太少不下结论", "too few requests to say"),
+        FEW: say("诉求太少不下结论", "too few requests to say"),
     }
     counted = say("，", ", ").join(
         say(f"{name} {kinds.count(kind)} 项", f"{name}: {kinds.count(kind)}")
@@ -242,14 +242,14 @@ def _summary(verdict: list[str]) -> str:
         if kind in kinds
     )
     return say(
-        f"到底要不要模型（按申请检验，看不到从不开口的需要）：{counted}",
+        f"到底要不要模型（按诉求检验，看不到从不开口的需要）：{counted}",
         f"do we need a model (judged by requests, blind to needs that nobody voices): {counted}",
     )
 
 
 def _line(row: Mapping, name: str) -> str:
     if row["verdict"] == FEW:
-        few = say("申请太少，还不能下结论", "too few requests to say")
+        few = say("诉求太少，还不能下结论", "too few requests to say")
         return say(f"{name}：{few}", f"{name}: {few}")
     return say("。", ". ").join([_chosen(row, name), _access(row)]) + say("。", ".")
 

@@ -79,7 +79,7 @@ def less_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
 def against(audit: str) -> str:
     """Describe what an audit compares."""
     return {
-        REQUESTS: say("名单和申请比", "list against requests"),
+        REQUESTS: say("名单和诉求比", "list against requests"),
         VISITS: say(
             "按上门发现需要的可能排在前一成的住户和抽签走访发现的需要比",
             "the tenth with the highest p_need against needs found by random visits",
@@ -115,7 +115,7 @@ def _low_line(name: str, row: Mapping) -> str:
 
 def counted(audit: str) -> str:
     """Name what the list of an audit is for: requests or needs."""
-    return say("申请", "requests") if audit == REQUESTS else say("需要", "needs")
+    return say("诉求", "requests") if audit == REQUESTS else say("需要", "needs")
 
 
 def _less_line(name: str, row: Mapping) -> str:

@@ -188,7 +188,7 @@ def _spoken(row, known: Known) -> dict[str, str]:
         BETTER: say(f"模型更好（{points} 个百分点）", f"the model is better ({points} points)"),
         WORSE: say(f"**对照方法更好**（{points} 个百分点）", f"**the baseline is better** ({points} points)"),
         TIED: say(f"分不出高下（{points} 个百分点）", f"no clear difference ({points} points)"),
-        FEW: say("申请太少，不下结论", "too few requests to say"),
+        FEW: say("诉求太少，不下结论", "too few requests to say"),
     }[row.outcome]
     return {
         "name": need.name.here,
@@ -212,11 +212,11 @@ def _data(retrained: "Retrained", known: Known) -> list[tuple[str, str]]:
     rows = [
         (say("截至日期", "As of"), str(date_of(known.as_of))),
         (say("住户", "Households"), f"{int(known.present.sum()):,}"),
-        (say("申请记录", "Requests"), f"{len(requested):,}"),
+        (say("诉求记录", "Requests"), f"{len(requested):,}"),
     ]
     if len(requested):
         period = f"{date_of(requested.min())} – {date_of(requested.max())}"
-        rows.append((say("申请时间", "Requested between"), period))
+        rows.append((say("诉求时间", "Requested between"), period))
     if parameters:
         days = f"{parameters['training_days']} ({parameters['first_day']} – {parameters['last_day']})"
         rows += [

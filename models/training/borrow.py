@@ -183,8 +183,8 @@ def _day_loss(known: Known, features: Features, model: NeedModel, usable: np.nda
 
 def _origin_lines(name: str) -> dict[str, str]:
     return {
-        "zh": f"模型借自{name}：先后次序按那里的经验，季节按各邻居，多少按本社区的申请；"
-        "攒够申请后请运行 xianying retrain",
+        "zh": f"模型借自{name}：先后次序按那里的经验，季节按各邻居，多少按本社区的诉求；"
+        "攒够诉求后请运行 xianying retrain",
         "en": f"the model is borrowed from {name}: its order is from there, its season from all neighbours, its level"
         " from this community's requests; run xianying retrain once there are enough requests",
     }
@@ -195,7 +195,7 @@ def _notes(
 ) -> list[str]:
     losses_told = say("，", ", ").join(
         f"{name} {loss:.4f}" for name, loss in losses if np.isfinite(loss)
-    ) or say("还没有可试的申请，取第一个", "no request to try them on: the first is taken")
+    ) or say("还没有可试的诉求，取第一个", "no request to try them on: the first is taken")
     notes = [
         say(lines["zh"], lines["en"]),
         say(

@@ -222,7 +222,7 @@ def _vanishing(group: np.ndarray, rows: _Rows) -> tuple[str, str] | None:
         if apart > np.log(VANISHES) and apart > FAR * np.hypot(error, other):
             times = float(np.exp(before)), float(np.exp(max(later, 0.0)))
             return (
-                f"它把从前的申请分得很开（几率比 {times[0]:.0f}），对同样住户后来的申请却不灵（{times[1]:.1f}）",
+                f"它把从前的诉求分得很开（几率比 {times[0]:.0f}），对同样住户后来的诉求却不灵（{times[1]:.1f}）",
                 f"it tells past requests far better (odds ratio {times[0]:.0f}) than the same households' later ones "
                 f"({times[1]:.1f})",
             )

@@ -334,19 +334,19 @@ def _without_training(
 ) -> Retrained:
     scored = (
         (
-            "暂时按本户、邻居和同类家庭以往的申请排先后",
+            "暂时按本户、邻居和同类家庭以往的诉求排先后",
             "households are scored by their own, their neighbours' and similar households' past requests",
         )
         if base.tells_apart
         else (
-            f"申请不到 {FEWEST_REQUESTS} 条，分不出先后，名单先轮流走访",
+            f"诉求不到 {FEWEST_REQUESTS} 条，分不出先后，名单先轮流走访",
             f"with fewer than {FEWEST_REQUESTS} requests, visits go round in turn",
         )
     )
     reason = (
         ("记录有缺（见上）", "the records have gaps (see above)")
         if gaps
-        else ("申请太少", "too few requests")
+        else ("诉求太少", "too few requests")
         if plan.folds
         else ("历史太短", "too short a history")
     )

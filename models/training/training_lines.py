@@ -56,10 +56,10 @@ def _skipped(known: Known, need: int) -> str:
     name = known.community.needs[need].name.here
     asked = int((known.requests.need == need).sum())
     others = say(
-        f"的住户没有申请（另有 {asked} 条来自不符合的住户或不在这段时间）",
+        f"的住户没有诉求（另有 {asked} 条来自不符合的住户或不在这段时间）",
         f" of households that can have it ({asked} are of others or of other times)",
     )
-    others = others if asked else say("没有申请", "")
+    others = others if asked else say("没有诉求", "")
     return say(
         f"{name}：训练期内{'符合条件' if asked else ''}{others}，跳过训练，按以往申请的比例打分",
         f"{name}: no requests{others} in the training period; not trained, scored by the rate of past requests",
@@ -135,8 +135,8 @@ def _untrained(model: NeedModel, known: Known) -> list[str]:
     if not few:
         return []
     return say_line(
-        f"{_names(known, few)}：能有这项需求的住户申请太少，没有训练模型，名单上的先后只供参考；先照常登记，"
-        "申请多了再运行 xianying retrain",
+        f"{_names(known, few)}：能有这项需求的住户诉求太少，没有训练模型，名单上的先后只供参考；先照常登记，"
+        "诉求多了再运行 xianying retrain",
         f"{_names(known, few)}: too few requests of households that can have it to train on, so take their order on"
         " lists as a hint only; go on recording, retrain when there are more",
     )

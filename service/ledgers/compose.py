@@ -70,7 +70,7 @@ def compose(events: pd.DataFrame, register: Register, reader: NeedReader) -> Com
 
 def erased_words() -> str:
     """Say why the rows of a household that was deleted are not taken."""
-    return say("已依申请删除的住户", "of a household that was deleted at its wish")
+    return say("已应要求删除的住户", "of a household that was deleted at its wish")
 
 
 def _no_need_words() -> str:

@@ -236,7 +236,7 @@ def _programme_columns(community: Community, funds: dict[str, str]) -> list[Colu
         return (
             int(seats)
             if row["told"]
-            else say(f"约 {seats:.0f}（按申请推算）", f"about {seats:.0f} (by requests)")
+            else say(f"约 {seats:.0f}（按诉求推算）", f"about {seats:.0f} (by requests)")
         )
 
     def open_in(row: Row) -> str:

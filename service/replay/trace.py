@@ -224,7 +224,7 @@ def _outcome_lines(workspace: Path, row: dict[str, Any], as_of: date, settings: 
         asked = entry["requested_at"]
         if entry["superseded_at"] is None and entry["need"] == row["need"] and as_of <= asked.date() < until:
             lines += say_line(
-                f"{asked:%Y-%m-%d} 申请（{entry['request_id']}）",
+                f"{asked:%Y-%m-%d} 提出诉求（{entry['request_id']}）",
                 f"asked on {asked:%Y-%m-%d} ({entry['request_id']})",
             )
     return lines or [say("还没有结果，这段时间也没有来申请", "no outcome, and no request within the window")]

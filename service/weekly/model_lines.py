@@ -39,20 +39,20 @@ def _few(model: "Champion", community: Community) -> list[str]:
     modelled = model.model.modelled
     if not modelled.any() and model.model.tells_apart:
         return say_line(
-            "还训练不出模型：暂时按本户、邻居和同类家庭以往的申请排先后。",
+            "还训练不出模型：暂时按本户、邻居和同类家庭以往的诉求排先后。",
             "No model can be trained yet: households stand in the order of their own, their neighbours'"
             " and similar households' past requests.",
         )
     if not modelled.any():
         return say_line(
-            "申请太少，还分不出哪家先去：本周轮流走访，每户一次，最久没人去的先去。",
+            "诉求太少，还分不出哪家先去：本周轮流走访，每户一次，最久没人去的先去。",
             "Too few requests to tell households apart: this is a round of visits in turn, each household once,"
             " the longest unvisited first.",
         )
     names = [need.name.here for need, known in zip(community.needs, modelled, strict=True) if not known]
     listed = say("、", ", ").join(names)
     return say_line(
-        f"{listed}：能有这几项需求的住户申请太少，没有训练模型，排的先后只供参考。",
+        f"{listed}：能有这几项需求的住户诉求太少，没有训练模型，排的先后只供参考。",
         f"{listed}: too few requests of households that can have it to train on; take the order as a hint only.",
     ) * bool(names)
 
@@ -61,7 +61,7 @@ def _silent(model: "Champion") -> list[str]:
     if model.model.visited is not None or not model.model.tells_apart:
         return []
     return say_line(
-        "名单是照以往的申请排的：从没开过口的家庭也可能有需要，只是排不到前面。",
+        "名单是照以往的诉求排的：从没开过口的家庭也可能有需要，只是排不到前面。",
         "Lists follow past requests: households that never asked may have needs too, and stand low.",
     )
 
@@ -92,7 +92,7 @@ def _when_enough(model: "Champion") -> list[str]:
         return []
     had = model.model.metadata.get("requests", 0)
     return say_line(
-        f"训练时有 {had} 条申请；满 {FEWEST_REQUESTS} 条后运行 xianying retrain，名单就能分出先后。",
+        f"训练时有 {had} 条诉求；满 {FEWEST_REQUESTS} 条后运行 xianying retrain，名单就能分出先后。",
         f"The training had {had} requests; with {FEWEST_REQUESTS} run xianying retrain, and lists tell households"
         " apart.",
     )

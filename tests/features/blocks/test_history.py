@@ -201,7 +201,7 @@ def test_facts_of_service():
     }
     still = {"household_id": "h1", "need": "childcare", "requested_at": "2024-05-20"}
     assert told(history, "open_request", [still]) == ""  # a community that does not record resolutions
-    assert told(history, "open_request", [done, still]) == "5月20日的申请还没有办结"
+    assert told(history, "open_request", [done, still]) == "5月20日的诉求还没有办结"
     assert told(history, "satisfaction", [done, still], need=1) == "上次办结后评2分（满分5分）"
     earlier = {**done, "requested_at": "2024-03-01", "resolved_at": "2024-03-09", "satisfaction": 5}
     assert told(history, "satisfaction", [done, earlier], need=1) == "上次办结后评2分（满分5分）"
@@ -221,7 +221,7 @@ def test_whether_a_request_is_still_open_does_not_depend_on_the_partition():
         history.FACTS["open_request"](whole, SCHEMA, 1, 0),
         history.FACTS["open_request"](apart, SCHEMA, 0, 0),
     ]
-    assert facts == ["5月20日的申请还没有办结"] * 2
+    assert facts == ["5月20日的诉求还没有办结"] * 2
 
 
 def test_facts_of_other_needs_never_tell_a_sensitive_one():

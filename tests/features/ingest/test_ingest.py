@@ -676,7 +676,7 @@ def test_a_need_that_nobody_can_have_is_named_with_its_column_and_values(tiny_to
     rows = [row | {"children": ("2-3个", "")[place % 2]} for place, row in enumerate(households())]
     tiny_town.write("households", rows)
     (line,) = [one for one in tiny_town.ingest().lines() if "暑期托管" in one]
-    assert "12 户里没有一户符合 children > 0" in line and "4 条申请" in line
+    assert "12 户里没有一户符合 children > 0" in line and "4 条诉求" in line
     assert "2-3个" in line and "children：" in line
 
 

@@ -69,7 +69,7 @@ def test_the_notes_say_whether_a_model_is_needed_and_which_groups_get_less(retra
     assert set(retrained.verdicts["need"]) == {"all", *(need["id"] for need in NEEDS)}
     assert {"all", "grid=g0", "grid=g1"} == set(retrained.groups["group"])
     assert sum("到底要不要模型" in line for line in retrained.notes) == 1
-    assert any("名单和申请比" in line or "只占名单" in line for line in retrained.notes)
+    assert any("名单和诉求比" in line or "只占名单" in line for line in retrained.notes)
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def test_a_few_weeks_of_history_are_too_short_and_say_so(community):
         for one in range(40)
     ]
     found = retrain(make_records(households, requests, community=community), AS_OF, how=Retraining(threads=1))
-    assert found.worst[0] == "历史太短，训练不出模型：申请不到 50 条，分不出先后，名单先轮流走访"
+    assert found.worst[0] == "历史太短，训练不出模型：诉求不到 50 条，分不出先后，名单先轮流走访"
 
 
 def test_records_that_begin_with_the_export_are_named_as_the_cause_before_what_follows(community):

@@ -158,7 +158,7 @@ def test_a_fair_list_is_said_to_be_fair(records: Records, known: Known) -> None:
     label = np.random.default_rng(2).random(HOUSEHOLDS) < 0.3
     table = audit_requests(records, known, validation(0.05 + 0.9 * label, label))
     with speaking("zh"):
-        assert group_lines(table, membership(known)) == ["名单和申请比：没有哪类人家明显排少了"]
+        assert group_lines(table, membership(known)) == ["名单和诉求比：没有哪类人家明显排少了"]
 
 
 def test_random_visits_weigh_by_how_many_they_stand_for(records: Records, known: Known) -> None:

@@ -265,7 +265,7 @@ def test_versions_are_promoted_and_rolled_back_by_hand(town: TinyTown, xianying:
     assert told.code == 0
     notes = (town.workspace / "retrain-notes.txt").read_text("utf-8").splitlines()
     assert len(told.out.splitlines()) <= 12 and str(town.workspace / "retrain-notes.txt") in told.out
-    assert any(line.startswith("申请太少") for line in notes) and "申请太少" in told.out
+    assert any(line.startswith("诉求太少") for line in notes) and "诉求太少" in told.out
     assert notes[-1].startswith("用时：算特征 ") and "算特征" not in told.out
     assert "版本 2" in xianying(town.workspace, "promote", 2).out
     assert "版本 1" in xianying(town.workspace, "rollback").out

@@ -427,7 +427,7 @@ def test_a_household_that_was_deleted_does_not_come_back_with_the_next_register(
     number = records.household_ids[records.households.household[doors(records).index(home.door)]]
     leave_tombstone(workspace, number)
     taken, rows = take_in(raw, workspace)
-    mine = rows[rows["why"] == "已依申请删除的住户"]
+    mine = rows[rows["why"] == "已应要求删除的住户"]
     asked = sum(event.home is home for event in town.events)
     assert len(mine) >= len(home.people) + asked and set(mine["state"]) == {"aside"}
     assert taken.report.erased == 0, "its rows do not even reach the tables"

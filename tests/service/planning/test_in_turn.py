@@ -100,7 +100,7 @@ def listed_without_training(town: TinyTown, metadata: dict[str, int]) -> Path:
 def test_the_lists_say_that_it_is_a_round(tmp_path: Path) -> None:
     town = make_tiny_town(tmp_path / "town", tmp_path / "workspace")
     home = listed_without_training(town, {})
-    says = "申请太少，还分不出哪家先去：本周轮流走访，每户一次，最久没人去的先去。"
+    says = "诉求太少，还分不出哪家先去：本周轮流走访，每户一次，最久没人去的先去。"
     for name in ("grid-G1.html", "overview.html"):
         assert says in (home / name).read_text("utf-8")
     assert "红" not in (home / "overview.html").read_text("utf-8")  # nor do tiers tell households apart
@@ -129,18 +129,18 @@ def test_what_lists_say_of_a_model_without_training_is_true_of_how_they_are_orde
 
     enough = replace(base, metadata={**base.metadata, "requests": FEWEST_REQUESTS})
     assert notes(enough) == [
-        "还训练不出模型：暂时按本户、邻居和同类家庭以往的申请排先后。",
-        "名单是照以往的申请排的：从没开过口的家庭也可能有需要，只是排不到前面。",
+        "还训练不出模型：暂时按本户、邻居和同类家庭以往的诉求排先后。",
+        "名单是照以往的诉求排的：从没开过口的家庭也可能有需要，只是排不到前面。",
     ]
     assert len(notes(base)) == 1 and "轮流走访" in notes(base)[0]  # a round leaves nobody behind
     told = about(cast(Champion, SimpleNamespace(model=base)), known.community)
-    assert "训练时有 40 条申请；满 50 条后运行 xianying retrain，名单就能分出先后。" in told
+    assert "训练时有 40 条诉求；满 50 条后运行 xianying retrain，名单就能分出先后。" in told
     assert not any(
         "满 50 条后" in line for line in about(cast(Champion, SimpleNamespace(model=enough)), known.community)
     )
     some = replace(enough, modelled=np.arange(len(base.modelled)) > 0)
     name = known.community.needs[0].name.here
-    assert notes(some)[0] == f"{name}：能有这几项需求的住户申请太少，没有训练模型，排的先后只供参考。"
+    assert notes(some)[0] == f"{name}：能有这几项需求的住户诉求太少，没有训练模型，排的先后只供参考。"
 
 
 def test_tiers_that_tell_no_household_apart_are_not_counted() -> None:

@@ -17,6 +17,15 @@ from service.web.published.state import state_of
 router = APIRouter(include_in_schema=False)
 PURPOSE = "审计页 audit page"  # why it reads, in the audit log
 AT_ONCE = 100
+# Purposes that the service's own pages give (HOUSEHOLD, LIST and the like, visits.js): stored in both languages.
+OWN_PURPOSES = (
+    "住户页 household page",
+    "本周走访页 visits page",
+    "走访页面 visits page",
+    "备用离线 kept for offline use",
+    "概览页 overview page",
+    PURPOSE,
+)
 Filter = Annotated[str, Query(max_length=120)]
 
 
@@ -41,12 +50,21 @@ def audit(
         request,
         asker,
         "audit.html",
-        entries=[(entry, _local(entry.at, zone), entry.subject.strip().split("\n")) for entry in entries],
+        entries=[
+            (
+                entry,
+                _local(entry.at, zone),
+                entry.subject.strip().split("\n"),
+                _detail(entry.action, entry.detail),
+            )
+            for entry in entries
+        ],
         household_id=household_id,
         who=who,
         more=entries[-1].number if len(entries) == AT_ONCE else None,
         verified=verify(database, state_of(request).settings.workspace) if check else None,
         actions=actions(),
+        purposes={purpose: say(*purpose.split(" ", 1)) for purpose in OWN_PURPOSES},
     )
 
 
@@ -91,6 +109,8 @@ def actions() -> dict[str, str]:
         "audit.journal_lost": say("日志文件丢失", "a journal was lost"),
         "audit.set_aside": say("日志行被搁置", "a line was set aside"),
         "audit.read": say("看审计日志", "read the audit log"),
+        "outreach.trace": say("查一行名单的来去", "traced a row of a list"),
+        "database.migrate": say("升降数据库", "changed the database's version"),
         "resident.why": say("查为什么上名单", "asked why it is listed"),
         "resident.refuse": say("登记谢绝", "noted a refusal"),
         "resident.accept": say("收回谢绝", "ended a refusal"),
@@ -98,4 +118,27 @@ def actions() -> dict[str, str]:
         "resident.correct": say("更正资料", "corrected data"),
         "resident.ask_deletion": say("要求删除", "asked for deletion"),
         "resident.delete": say("删除", "deleted a household"),
+    }
+
+
+def _detail(action: str, detail: str) -> str:
+    """Say an entry's detail: the words that the service itself writes, and whoever was added with what role."""
+    login, _, rest = detail.partition(" ")
+    role, _, place = rest.partition(" ")
+    if action == "users.add":
+        return " ".join(filter(None, (login, _role_names().get(role, role), place)))
+    ways = {
+        "password": say("用密码", "password"),
+        "single sign-on": say("用统一认证", "single sign-on"),
+        "everywhere": say("全部设备", "everywhere"),
+    }
+    return ways.get(detail, detail) if action.startswith("session.") else detail
+
+
+def _role_names() -> dict[str, str]:
+    return {
+        "grid_worker": say("网格员", "grid worker"),
+        "coordinator": say("社区统筹", "coordinator"),
+        "data_staff": say("数据员", "data staff"),
+        "auditor": say("审计员", "auditor"),
     }

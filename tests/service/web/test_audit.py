@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from service.web.auth import people
 from service.web.database.engine import open_database
 from service.web.database.tables import Entry
 from service.web.intake.handover import audit_head
+from service.web.pages import audit as pages
 
 
 @pytest.fixture
@@ -321,3 +323,14 @@ def test_signing_out_is_in_the_log(client):
     assert zhao.send("POST", "/sign-out", data={"csrf": zhao.csrf}).status_code in (200, 303)
     found = [one.who for one in drained(client) if one.action == "session.close"]
     assert found == ["user:li", "user:zhao"]
+
+
+def test_every_kind_of_entry_has_a_name_and_every_own_purpose_is_said_in_one_language() -> None:
+    service = Path(pages.__file__).parents[2]
+    sources = "\n".join(path.read_text("utf-8") for path in service.rglob("*.py"))
+    scripts = "\n".join(path.read_text("utf-8") for path in service.rglob("*.js"))
+    written = re.findall(r"(?:enter|note|write)\((?:[^()]|\(\))*?\"([a-z]+\.[a-z_]+)\"", sources)
+    assert {"visit.read", "users.add", "outreach.trace"} <= set(written) <= set(pages.actions())
+    own = {*re.findall(r'"([\u4e00-\u9fff]+ [a-z][a-z ]+)"  # why it reads', sources)}
+    own |= {*re.findall(r'encodeURIComponent\("(.+?)"\)', scripts)}
+    assert len(own) > 4 and own <= set(pages.OWN_PURPOSES)

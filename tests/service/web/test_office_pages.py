@@ -229,13 +229,15 @@ def test_an_auditor_finds_who_looked_at_a_household(server, browser, language, s
         sign_in(page, "sun")
         page.get_by_role("link", name={"zh": "审计", "en": "Audit"}[language], exact=True).click()
         page.fill("#household_id", home)
+        why, other = ("住户页", "household page") if language == "zh" else ("household page", "住户页")
         for _ in range(300):  # entries move into the database about once a second
             page.get_by_role("button", name={"zh": "查找", "en": "Find"}[language]).click()
-            if page.locator("tbody tr").filter(has_text="household page").count():
+            if page.locator("tbody tr").filter(has_text=why).count():
                 break
             page.wait_for_timeout(200)
-        row = page.locator("tbody tr").filter(has_text="household page").first
+        row = page.locator("tbody tr").filter(has_text=why).first
         expect(row).to_contain_text("user:li")
+        assert other not in page.inner_text("main")
         expect(row).to_contain_text({"zh": "看一户", "en": "read a household"}[language])
         told = datetime.fromisoformat(row.locator("td").nth(1).inner_text())
         assert abs(datetime.now(ZoneInfo("Asia/Shanghai")).replace(tzinfo=None) - told) < timedelta(

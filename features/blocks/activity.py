@@ -208,11 +208,12 @@ def _times(count: int) -> str:
 
 
 KIND = ("本户申请过别的", "requests for other needs")  # what reasons of this block are called
+ANYTHING = "anything"  # topic of a reason that says nothing about the need: told where there is no other
 FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
     "other_needs": _other_needs,
     "asked_anything": _asked_anything,
 }
 TELLING = {
     "other_needs": Telling("other_requests", "home"),
-    "asked_anything": Telling("other_requests", "list"),
+    "asked_anything": Telling(ANYTHING, "list"),
 }

@@ -231,11 +231,12 @@ def _holiday_fact(zh: str, en: str, kind: Callable[[int], tuple[int, int]]) -> F
         this = known.community.needs[need]
         for begin, end in _spans(known.as_of, kind):
             if begin <= known.as_of < end:
-                left = int(np.ceil((end - known.as_of) / 7))
+                left = max(1, round((end - known.as_of) / 7))
                 return say(f"{zh}还剩{left}周", f"{left} weeks of the {en} left")
             weeks = (begin - known.as_of) / 7
             if 0 < weeks <= min(NEAR, this.lead_weeks + this.horizon_weeks):
-                return say(f"离{zh}还有{int(np.ceil(weeks))}周", f"{int(np.ceil(weeks))} weeks to the {en}")
+                ahead = max(1, round(weeks))
+                return say(f"离{zh}还有{ahead}周", f"{ahead} weeks to the {en}")
         return ""
 
     return fact

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.blocks import expected
+from features.blocks.activity import ANYTHING
 from features.blocks.build import BLOCKS, Features, block_name, catalogue, facts, tellings
 from features.blocks.evidence import evidence
 from features.blocks.similar import LEAST_TOLD, attribute_logarithms
@@ -101,10 +102,12 @@ def told(
                 continue
             if rule.topic == "season" and not chosen:  # the same for every household, it only says why now
                 continue
+            if rule.topic == ANYTHING and chosen:
+                continue
             if text := tell[fact](known, model.schema, household, need):
                 chosen.append(Reason(text, block_of[fact], evidence(fact, known, household, need)))
                 topics.add(rule.topic)
-        if topics <= {"", "other_requests"}:  # nothing says anything about this need
+        if topics <= {"", "other_requests", ANYTHING}:  # nothing says anything about this need
             chosen = [*chosen[: most - 1], _no_reason(model, known, household, need)]
         told_rows.append(chosen)
     return told_rows
@@ -125,7 +128,7 @@ def _ranked(
         fact for fact, value in weight.items() if value > 0 and logarithms.get(fact, LEAST_TOLD) >= LEAST_TOLD
     ]
     season = {feature.fact for feature in catalogue(model.schema) if feature.role == "season"}
-    return sorted(kept, key=lambda fact: (fact in season, -weight[fact]))
+    return sorted(kept, key=lambda fact: (fact in season, fact == "asked_anything", -weight[fact]))
 
 
 def _spread_over(

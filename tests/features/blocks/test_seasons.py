@@ -61,6 +61,11 @@ def test_before_the_summer_holiday():
     assert facts["winter"] == facts["spring_festival"] == ""
 
 
+def test_weeks_are_told_as_people_count_them():
+    assert made_on(date(2026, 6, 8))[1]["summer"] == "离暑假还有3周"  # and two days
+    assert made_on(date(2026, 6, 29))[1]["summer"] == "离暑假还有1周"
+
+
 def test_the_window_counts_from_its_own_beginning():
     made, _ = made_on(date(2024, 6, 3), lead_weeks=4, horizon_weeks=4)
     assert made["weeks_to_summer_holiday"] == 0  # the window begins on the holiday's first day

@@ -74,6 +74,8 @@ def test_no_reason_has_a_fault(town: Known, place: Place) -> None:
             assert len(re.findall("孩子", plain)) <= 1 and len(re.findall(r"老人\d", plain)) <= 1, line
             assert len(re.findall(re.escape(this.name.zh), line)) <= 1, line
             assert len(re.findall("邻居", line)) <= 1 and len(re.findall("离.{2}还有|还剩", line)) <= 1
+            # of whoever asked for other things no conclusion is drawn where something about this need is known
+            assert "为别的事" not in line or (len(reasons) == 2 and "为别的事" in reasons[0].text), line
             assert household >= 0
     assert len(texts) > 50
 

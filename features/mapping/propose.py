@@ -236,7 +236,6 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
     filled = {column.field for column in columns if column.content.filled}
     where = {"household_id", "address", "room", "person", "householder", "phone", "id_card"} & fields
     words = f"{path.stem} {sheets[0].name} {sheets[0].title}"
-    headings = " ".join(column.name for column in columns)
     said = {"text", "category", "title", "result"} & fields
     days = [column.name for column in columns if column.field == "happened_at"]
     dated = not all(map(_OTHER_DAYS.search, days)) or sheet_period(path, sheets[0]).month
@@ -254,7 +253,8 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
             and ("relation" in fields or not said & filled or not dated or _REGISTER.search(words))
         ):
             return "persons"
-        repeated = any(one.content.repeats for one in columns if one.field in ("household_id", "address"))
+        key = "household_id" if "household_id" in filled else "address"
+        repeated = any(one.content.repeats for one in columns if one.field == key)
         homes = {"address", "room", "household_id"} & fields and not repeated
         listed = not dated and said & filled <= {"category"} and _REGISTER.search(words)
         if homes and (listed or not said & filled) and not _VISIT.search(words):
@@ -265,7 +265,7 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
         return "visits"
     if _REQUEST.search(words):
         return "requests"
-    return "visits" if "visited" in fields or _VISIT.search(headings) else "requests"
+    return "visits" if "visited" in fields or any(_VISIT.search(one.name) for one in columns) else "requests"
 
 
 def _fitted(shape: Shape, columns: list[Column]) -> list[Column]:

@@ -246,16 +246,20 @@ def _words(text: str) -> str:
     return "" if text in NOTHING else text
 
 
+# a door's columns in the order in which they are written, with the word that follows a bare number
+_DOOR = {"estate": "", "address": "", "building": "幢", "unit": "单元", "room": "室"}
+_WITHIN = re.compile(
+    r"\d+ *(?:单元|室)|\d{1,4}(?:-\d{1,4})?$"
+)  # an address that is only a place within a building
+
+
 def _address(cells: dict[str, Any], layout: Layout) -> str:
     """Put a door together from its columns: 西山花园 + 3 + 2 + 501 is 西山花园3幢2单元501室."""
     parts: list[str] = []
-    for field, unit in (
-        ("estate", ""),
-        ("address", ""),
-        ("building", "幢"),
-        ("unit", "单元"),
-        ("room", "室"),
-    ):
+    written = "".join(cell_text(cells.get(column, "")) for column in layout.named("address"))
+    order = ("estate", "building", "unit", "address", "room") if _WITHIN.match(written) else _DOOR
+    for field in order:
+        unit = _DOOR[field]
         for column in layout.named(field):
             text = cell_text(cells.get(column, ""))
             if text and not any(text in part for part in parts if field in ("estate", "address")):

@@ -393,6 +393,31 @@ def test_answers_that_are_ticked_in_a_column_each_are_what_was_asked(tmp_path: P
     assert records["aside"].tolist() == ["", "", "没有内容"]
 
 
+def test_a_register_with_buildings_and_doors_within_them_is_one_of_households(tmp_path: Path) -> None:
+    heads = ["户号", "网格", "楼栋", "门牌", "户主姓名", "联系电话", "其中：老人"]
+    rows = [
+        [
+            f"{number:03}",
+            "一网格",
+            f"{number // 3 + 1}栋",
+            f"1单元{number % 3 + 1}01",
+            "王伟",
+            13800000000 + number,
+            1,
+        ]
+        for number in range(12)
+    ]
+    path = book_of(tmp_path / "台账.xlsx", heads, *rows)
+    proposal, records = mapped(path)
+    assert proposal.mapping.layouts[0].shape == "households"
+    assert used(records)["address"].tolist()[:4] == [
+        "1栋1单元101",
+        "1栋1单元201",
+        "1栋1单元301",
+        "2栋1单元101",
+    ]
+
+
 def test_an_undated_list_of_those_who_get_aid_is_a_register_and_an_amount_no_tags(tmp_path: Path) -> None:
     head = ["序号", "户主", "家庭住址", "月保障金", "类别"]
     rows = [[at, f"张{at}", f"{at}-1-101", "1,200元", "低保" if at % 2 else "低边"] for at in range(1, 5)]

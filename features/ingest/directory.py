@@ -101,8 +101,10 @@ def require_tables(directory: Path, paths: dict[str, Path]) -> None:
     for table, contract in TABLES.items():
         if contract.required and table not in paths:
             raise UserError(
-                f"{directory}：缺少 {table}（{FILES[table][0]}表，{FILES[table][0]}.xlsx 或 {table}.csv）",
-                f"{directory}: {table} is missing (.csv, .parquet or .xlsx)",
+                f"{directory}：缺少 {table}（{FILES[table][0]}表，{FILES[table][0]}.xlsx 或 {table}.csv）；"
+                "是社区自己的台账，就先运行 xianying map 台账文件",
+                f"{directory}: {table} is missing (.csv, .parquet or .xlsx); for a ledger of the office's own run"
+                " xianying map FILE first",
             )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from features.contract.community import Community
+from features.contract.table_names import FILES
 from features.contract.tables import TABLES
 from features.exports.ages import Aged
 from features.exports.departures import Departed
@@ -149,13 +150,15 @@ def older_finding(ends: str, covered: str) -> Finding:
 
 def late_finding(late: Mapping[str, int], covered: str) -> Finding:
     """The finding on rows that came late, by table; ``covered``: until when earlier exports reach."""
-    tables = say("，", ", ").join(f"{table} {count}" for table, count in late.items() if table in COVERED)
+    counts = {table: count for table, count in late.items() if table in COVERED}
+    tables = ", ".join(f"{table} {count}" for table, count in counts.items())
+    zh = "，".join(f"{FILES[table][0]} {count} 行" for table, count in counts.items())
     words = say(
-        f"补报的行（{tables}）说的是 {covered[:10]} 以前的事，那时的导出里没有，从第二天起才算知道",
+        f"补报的（{zh}）说的是 {covered[:10]} 以前的事，那时的导出里没有，从第二天起才算知道",
         f"rows that came late ({tables}) speak of times that an earlier export covered (up to {covered[:10]}) and count"
         " from the day after",
     )
-    todo = say("有登记时间的请给 recorded_at", "give recorded_at where it is known")
+    todo = say("有登记时间的，请加一列“登记时间”", "give recorded_at where it is known")
     return Finding(Weight.NOTE, say("导出", "export"), words, todo)
 
 

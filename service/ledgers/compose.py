@@ -74,7 +74,10 @@ def erased_words() -> str:
 
 
 def _no_need_words() -> str:
-    return say("不是本户的需求", "no need of the household")
+    return say(
+        "不是这一户的需求，或 categories.yaml 里标了 null",
+        "no need of the household, or null in categories.yaml",
+    )
 
 
 def event_ids(records: pd.DataFrame) -> pd.Series:

@@ -201,7 +201,7 @@ class _Evaluation:
             there = self.attributes.names()
             names = say("、", ", ").join(there[:SHOWN]) + ("…" if len(there) > SHOWN else "")
             raise UserError(
-                f"community.yaml：{self.who.where} 的 who 里写的 {name}，住户表里没有这一列；有的是：{names}。"
+                f"community.yaml：{self.who.where} 的 who 里没有这个属性：{name}；有的是：{names}。"
                 "换成表里的列名，或者删掉 who 这一行（家家都算）",
                 f"community.yaml: {self.who.where}: who names no attribute {name}; there are: {names}. Name one of"
                 " them, or delete the line with who, which then takes in every household",

@@ -13,6 +13,7 @@ from features.units import WEEK
 from models.demand.expected import TOWN, WINDOWS
 from models.demand.programmes import next_opening, programmes_for, runs_now
 from models.demand.seats import seats_left, seats_told, take_up
+from models.demand.whole_numbers import whole_parts
 
 MOST_OF_IT = 0.8  # of what no seat serves, that the grids named hold
 ENROLMENT_WEEKS = 2.0  # of a programme that is not in the settings yet
@@ -27,8 +28,8 @@ class Proposals:
     (left in programmes that run then; NaN where a programme has no number), spare (of these, wanted by nobody),
     served, unserved; one row a need.
     projects: need, kind (run, extend, open), programme (id, of another season where one is to be opened; or ""),
-    grids (ids, most wanted first), seats, low,
-    high, begins (date), tell_by (date; None where people can join at any time), fund, organiser, cost (yuan, NaN
+    grids (ids and seats wanted, most wanted first), whole_grids (the same in whole seats, rounded as in other lists),
+    seats, low, high, begins (date), tell_by (date; None where people can join at any time), fund, organiser, cost (yuan, NaN
     unknown), short_of_money (bool), missing (yuan that the fund does not have; never planned).
     programmes: programme, left (seats; NaN without a number), told (bool: how many are taken is known, or it
     is not open yet; else whoever asked since it opened), wanted. funds: fund, budget, spent, planned, left.
@@ -190,19 +191,24 @@ def _missing(needs: pd.DataFrame, unserved: pd.Series, known: Known) -> list[dic
     return rows
 
 
-def _largest(wanted: pd.Series) -> list[tuple[str, float]]:
-    """Return the grids that want most, with the seats wanted, until they hold MOST_OF_IT of all."""
-    by_grid = wanted.groupby(level="grid_id").sum().sort_values(ascending=False, kind="stable")
+def _largest(wanted: pd.Series) -> list[tuple[str, float, int]]:
+    """Return the grids that want most, until they hold MOST_OF_IT of all: the seats wanted, and as whole ones.
+
+    Those of all grids add up, so that every list says the same of a grid.
+    """
+    by_grid = wanted.groupby(level="grid_id").sum()
+    whole = pd.Series(whole_parts(by_grid), index=by_grid.index)
+    by_grid = by_grid.sort_values(ascending=False, kind="stable")
     before = by_grid.cumsum() - by_grid
     kept = by_grid[(before < MOST_OF_IT * by_grid.sum()) & (by_grid > 0)]
-    return [(str(grid), float(value)) for grid, value in kept.items()]
+    return [(str(grid), float(value), int(whole[grid])) for grid, value in kept.items()]
 
 
 def _row(
     need: Need,
     kind: str,
     programme: Programme | None,
-    grids: list[tuple[str, float]],
+    grids: list[tuple[str, float, int]],
     seats: float,
     low: float,
     high: float,
@@ -218,7 +224,8 @@ def _row(
         "need": need.id,
         "kind": kind,
         "programme": programme.id if programme else "",
-        "grids": grids,
+        "grids": [(grid, value) for grid, value, _ in grids],
+        "whole_grids": [(grid, whole) for grid, _, whole in grids],
         "seats": count,
         "low": int(np.floor(low)),
         "high": int(np.ceil(high)),
@@ -244,7 +251,7 @@ def _tell_by(programme: Programme | None, begins: float, notice: float, known: K
 def _with_money(projects: list[dict], known: Known) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Choose a fund for each project; return the projects, and the funds with what is planned and left."""
     columns = [
-        "need", "kind", "programme", "grids", "seats", "low", "high", "begins", "tell_by", "fund",
+        "need", "kind", "programme", "grids", "whole_grids", "seats", "low", "high", "begins", "tell_by", "fund",
         "organiser", "cost", "short_of_money", "missing",
     ]  # fmt: skip
     left = {fund.id: fund.budget - fund.spent for fund in known.community.funds}

@@ -140,7 +140,7 @@ def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
         (say("需求", "need"), 12, lambda row: needs[row["need"]]),
         (say("做什么", "what"), 10, lambda row: _kinds()[row["kind"]]),
         (say("项目", "programme"), 14, lambda row: _programme(row, programmes)),
-        (say("在哪些网格（户数）", "in grids (households)"), 40, lambda row: _places(row["grids"])),
+        (say("在哪些网格（户数）", "in grids (households)"), 40, lambda row: _places(row["whole_grids"])),
         (say("名额", "seats"), 7, "seats"),
         (
             say("十回有八回在", "80%"),

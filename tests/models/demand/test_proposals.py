@@ -79,6 +79,7 @@ def test_what_no_seat_serves_is_proposed_with_grids_money_and_a_day() -> None:
     assert (more["kind"], more["programme"], more["seats"]) == ("extend", "classroom", 30)
     assert more["low"] <= more["seats"] <= more["high"]
     assert dict(more["grids"]) == pytest.approx({f"g{one}": 7.5 for one in range(4)})
+    assert sum(whole for _, whole in more["whole_grids"]) == 30
     assert (more["begins"], more["tell_by"]) == (date(2025, 7, 5), date(2025, 6, 14))
     assert (more["fund"], more["organiser"], more["cost"]) == ("main", "爱心联盟", 18000)
     main = found.funds.set_index("fund").loc["main"]

@@ -29,8 +29,8 @@ class Proposals:
     served, unserved; one row a need.
     projects: need, kind (run, extend, open), programme (id, of another season where one is to be opened; or ""),
     grids (ids and seats wanted, most wanted first), whole_grids (the same in whole seats, rounded as in other lists),
-    seats, low, high, begins (date), tell_by (date; None where people can join at any time), fund, organiser, cost (yuan, NaN
-    unknown), short_of_money (bool), missing (yuan that the fund does not have; never planned).
+    seats, low, high, begins (date), tell_by (date; None where people can join at any time), fund, organiser, cost (yuan,
+    NaN unknown), short_of_money (bool), missing (yuan that the fund does not have; never planned).
     programmes: programme, left (seats; NaN without a number), told (bool: how many are taken is known, or it
     is not open yet; else whoever asked since it opened), wanted. funds: fund, budget, spent, planned, left.
     """

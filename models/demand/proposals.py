@@ -197,11 +197,11 @@ def _largest(wanted: pd.Series) -> list[tuple[str, float, int]]:
     Those of all grids add up, so that every list says the same of a grid.
     """
     by_grid = wanted.groupby(level="grid_id").sum()
-    whole = pd.Series(whole_parts(by_grid), index=by_grid.index)
+    whole = dict(zip(map(str, by_grid.index), whole_parts(by_grid), strict=True))
     by_grid = by_grid.sort_values(ascending=False, kind="stable")
     before = by_grid.cumsum() - by_grid
     kept = by_grid[(before < MOST_OF_IT * by_grid.sum()) & (by_grid > 0)]
-    return [(str(grid), float(value), int(whole[grid])) for grid, value in kept.items()]
+    return [(str(grid), float(value), whole[str(grid)]) for grid, value in kept.items()]
 
 
 def _row(

@@ -122,8 +122,10 @@ def open_store(
         if not read_only and path.is_file() and not os.access(path, os.W_OK):
             raise UserError(f"{path}：只能读，不能写", f"{path}: can only be read, not written") from error
         raise UserError(
-            f"{path}：打不开，文件可能已损坏（{first}）",
-            f"{path}: cannot be opened, perhaps damaged ({first})",
+            f"{path}：打不开，文件可能已损坏；有备份的运行 xianying restore，没有的把它移走，再运行 xianying ingest"
+            f"（{first}）",
+            f"{path}: cannot be opened, perhaps damaged; run xianying restore with a backup, or move it away and ingest"
+            f" again ({first})",
         ) from error
     try:
         connection.execute(f"SET memory_limit = {text(MEMORY)}")

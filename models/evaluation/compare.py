@@ -83,7 +83,7 @@ def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -
     if comparison is None:
         return Decision(
             True,
-            [say("还没有用过模型，这一版直接启用", "no champion that can be used: becomes the champion")],
+            [say("没有能比的旧模型，这一版直接启用", "no champion that can be used: becomes the champion")],
         )
     if comparison.empty:
         line = say(

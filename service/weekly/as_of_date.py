@@ -18,9 +18,10 @@ FRESH = timedelta(weeks=4)  # after the data's end: what happened since is missi
 def choose_as_of(town: Partitions, given: date | None) -> tuple[date, list[str]]:
     """Return the as-of date in force, and lines about it.
 
-    ``given`` is the date that a user asked for; without it ``default_as_of`` chooses. Raises UserError when no
-    household is known before the date, or when the date lies years after the data or more than five weeks after both
-    the data and today: its lists would stay the newest that the service shows.
+    ``given`` is the date that a user asked for; without it ``default_as_of`` chooses, or the first Monday before which
+    a household is known. Raises UserError when no household is known before a date that was given, or when the date
+    lies years after the data or more than five weeks after both the data and today: its lists would stay the newest
+    that the service shows.
     """
     _need_data(town)
     now = datetime.now(UTC)
@@ -36,6 +37,12 @@ def choose_as_of(town: Partitions, given: date | None) -> tuple[date, list[str]]
         raise UserError(
             f"{given} 离数据结束的 {last} 太远，请换一个日期",
             f"{given} is too long after the data end ({last})",
+        )
+    if not given and not town.first_day < day_of(chosen):  # an office's first week
+        chosen = date_of(MONDAY + 7 * (np.floor((town.first_day - MONDAY) / 7) + 1))
+        line = say(
+            f"以 {chosen} 为准：住户从 {date_of(town.first_day)} 起才有，取后面第一个周一",
+            f"as of {chosen}: households are known from {date_of(town.first_day)}; this is the first Monday after",
         )
     if not town.first_day < day_of(chosen):
         raise UserError(

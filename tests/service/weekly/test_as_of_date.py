@@ -1,12 +1,14 @@
 """Which Monday is the default as-of date."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from make_records import make_community, make_records
 
 from features.language import UserError
-from service.weekly.as_of_date import default_as_of
+from features.store.partitions import InMemory
+from service.weekly.as_of_date import choose_as_of, default_as_of
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,15 @@ def test_default_as_of_is_the_first_monday_after_data_that_end_earlier(last, exp
     as_of, line = default_as_of(records, datetime(2024, 9, 4, tzinfo=UTC))
     assert as_of == expected
     assert "数据只到" in line and str(expected) in line
+
+
+def test_an_office_gets_its_first_list_on_the_day_on_which_it_begins():
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    records = make_records([{"household_id": "h", "valid_from": today.isoformat()}])
+    as_of, _ = choose_as_of(InMemory(records), None)
+    assert as_of.weekday() == 0 and timedelta(0) < as_of - today <= timedelta(days=7)
+    with pytest.raises(UserError, match="没有任何住户资料"):
+        choose_as_of(InMemory(records), today)
 
 
 def test_a_clock_set_far_back_makes_no_lists_of_long_ago():

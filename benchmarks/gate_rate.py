@@ -18,7 +18,8 @@ from features.store.reader import read_records
 from models.evaluation.share_intervals import exact_share
 from models.evaluation.soundness import RANGE, RANKING_ONLY, RULE
 from models.report.card import decide
-from models.training.retrain import Retraining, retrain
+from models.training.retrain import retrain
+from models.training.retraining import Retraining
 
 
 def retrained(workspace: Path, retrains: int, weeks: int, most_rows: int) -> tuple[list[bool], pd.DataFrame]:

@@ -1,4 +1,4 @@
-"""The records of some households, or of all but one, as records by themselves."""
+"""Some of the records as records by themselves: of some households, of all but one, or since some day."""
 
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -43,6 +43,20 @@ def _apart(records: Records, households: np.ndarray, keep: Callable[[np.ndarray]
         attributes = {name: column.own() for name, column in tables[table].attributes.items()}
         tables[table] = replace(tables[table], attributes=attributes)
     return replace(records, household_ids=records.household_ids[households], **tables)
+
+
+def recorded_since(records: Records, day: float) -> Records:
+    """Return what a community would hold that began to record on a day: its register, and what was recorded since.
+
+    Requests, visits and feedback from before ``day`` (days since 1970; -inf for all of them) are left out.
+    """
+    if np.isneginf(day):
+        return records
+    tables = {
+        name: rows_at(rows := getattr(records, name), np.flatnonzero(rows.visible_from >= day))
+        for name in ("requests", "outreach", "feedback")
+    }
+    return replace(records, **tables)
 
 
 def without(records: Records, household_id: str) -> Records:

@@ -11,7 +11,7 @@ from features.point_in_time.cohort import cohort
 from features.point_in_time.labels import labels, usable
 from features.point_in_time.records import Known, Records, Rows, known_before
 from features.point_in_time.schema import Schema
-from features.point_in_time.subset import some
+from features.point_in_time.subset import recorded_since, some
 from features.point_in_time.town import TownSummary
 from models.dataset.feedback_correction import with_outreach
 
@@ -78,10 +78,12 @@ class Drawing:
     schema: Schema
     chance: np.ndarray  # float64 [2, needs] of a pair to be kept, by label and need
     seed: int
+    memory: float  # days
 
     def __call__(self, day: int) -> Drawn:
         """Draw rows of a day and build their features; the draw depends on the seed and the day only."""
         records, known_now = self.source()
+        records = recorded_since(records, day - self.memory)
         known = known_before(records, day)
         rows, label = labelled(known, known_now)
         keep_chance = self.chance[label, rows.need]
@@ -100,12 +102,14 @@ def training_table(
     most_rows: int = MOST_ROWS,
     progress: Callable[[list[int]], Iterable[int]] = iter,
     each: Callable[[Callable[[int], Any], list[int]], Iterable[Any]] = map,
+    memory: float = np.inf,
 ) -> Table:
     """Features and labels of the as-of ``days`` whose labels are complete by now.
 
     Negatives, and positives where there are more of them than of the negatives drawn, are kept by chance and weighted
     by its inverse; needs share the rows as ``_chances`` says. One day is built at a time, or
-    several side by side where ``each`` (see ``models.scoring.executors``) works so.
+    several side by side where ``each`` (see ``models.scoring.executors``) works so. Features see only what was recorded
+    in the ``memory`` days before their as-of day.
     """
     days = [int(day) for day in days]
     width, needs = len(catalogue(schema)), len(schema.needs)
@@ -115,7 +119,8 @@ def training_table(
     parts: list[tuple[np.ndarray, ...]] = []
     matrices: list[np.ndarray] = []
     towns: dict[int, TownSummary] = {}
-    for day, drawn in zip(progress(days), each(Drawing(source, schema, chance, seed), days), strict=True):
+    drawing = Drawing(source, schema, chance, seed, memory)
+    for day, drawn in zip(progress(days), each(drawing, days), strict=True):
         matrices.append(drawn.matrix)
         towns[day] = drawn.town
         household, need = drawn.rows.household, drawn.rows.need

@@ -1,7 +1,7 @@
 """Need model: features to calibrated probabilities for all needs, stored as plain files."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ from models.estimators.offset import EXPECTED, Offset
 from models.estimators.saved import check_numbers, read_arrays, read_trees
 from models.estimators.seasonal_level import Ahead, ahead
 from models.estimators.train import MEMBERS, Members
+from models.scoring.companions import in_columns, with_columns
 from models.underreporting.p_need import NeedFromVisits
 
 LEAST, MOST = 1e-6, 1 - 1e-6  # probabilities are kept within
 FEWEST_REQUESTS = 50  # over all needs, from which households can be told apart
+YOUNG, COMPANION = "young", "companion_{}"  # directories of the models that a model holds
 FACTORS = ("similar_ratio", "area_ratio", "own_ratio")  # features whose product the requests expected follow
 
 
@@ -56,9 +58,20 @@ class NeedModel:
     # float64 [needs, ...], of ``seasonal_level.season_of``: this town's, for others; and what others lent it
     season: np.ndarray | None = None
     lent_season: np.ndarray | None = None
+    young: "NeedModel | None" = (
+        None  # for a community that has only begun to record; see ``models.training.young``
+    )
+    companions: tuple[
+        "NeedModel", ...
+    ] = ()  # of other communities: its log-odds are the mean of theirs and its own
 
     def log_odds(self, features: Features) -> np.ndarray:
         """Compute calibrated log-odds before the shift of an as-of day: float64 [rows]."""
+        own = self._own_log_odds(features)
+        others = [model.log_odds(with_columns(features, model.feature_names)) for model in self.companions]
+        return np.mean([own, *others], axis=0) if others else own
+
+    def _own_log_odds(self, features: Features) -> np.ndarray:
         need = features.rows.need
         by_members = self.modelled[need] & (self.members is not None)
         rows, others = np.flatnonzero(by_members), np.flatnonzero(~by_members)
@@ -142,6 +155,18 @@ class NeedModel:
         By TreeSHAP, and in the log-linear member by coefficient times distance from the mean; in needs that were not
         modelled by the factors of the requests expected.
         """
+        own = self._own_contributions(features, positions)
+        others = [
+            in_columns(
+                model.contributions(with_columns(features, model.feature_names), positions),
+                model.feature_names,
+                self.feature_names,
+            )
+            for model in self.companions
+        ]
+        return np.mean([own, *others], axis=0) if others else own
+
+    def _own_contributions(self, features: Features, positions: np.ndarray) -> np.ndarray:
         matrix, need = features.matrix[positions], features.rows.need[positions]
         total, others = np.zeros(matrix.shape), ~self.modelled[need]
         if not self.members or not len(positions):
@@ -218,9 +243,17 @@ class NeedModel:
             self.visited.save(directory)
         if self.spread:
             self.spread.save(directory)
+        for name, model in self._others():
+            model.save(directory / name)
         (directory / "model.json").write_text(
             json.dumps(said, ensure_ascii=False, indent=1), encoding="utf-8"
         )
+
+    def _others(self) -> Iterator[tuple[str, "NeedModel"]]:
+        """Yield the models that this one holds, with the names of their directories."""
+        yield from ((COMPANION.format(number), model) for number, model in enumerate(self.companions))
+        if self.young:
+            yield YOUNG, self.young
 
     @staticmethod
     def load(directory: Path) -> "NeedModel":
@@ -250,6 +283,8 @@ class NeedModel:
             spread=Spread.load(directory),
             season=arrays.get("season"),
             lent_season=arrays.get("lent_season"),
+            young=NeedModel.load(directory / YOUNG) if (directory / YOUNG).is_dir() else None,
+            companions=tuple(map(NeedModel.load, sorted(directory.glob(COMPANION.format("*"))))),
         )
         _check(model)
         return model

@@ -1,17 +1,17 @@
 """Start of a community with too short a history: a neighbour's model, with the community's own level of each need.
 
 What makes a household likely to ask, and when in the year, is much the same in the next community; how often people ask
-is not. So the order comes from a neighbour's model, the season from the mean of all neighbours, and the level from the
-community's own requests as far as there are any (``models.estimators.seasonal_level``). Of several neighbours the one is
-taken whose order loses least on what was asked here since.
+is not. So order and season come from the neighbours, and the level from the community's own requests as far as there
+are any (``models.estimators.seasonal_level``). The order is the mean of the neighbours' log-odds, by their own models and
+by those that they trained for a community that has only begun (``models.training.young``): each learned from few
+requests, and their errors are their own. A neighbour whose order is no better than chance here is left out.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from scipy.special import expit
+from sklearn.metrics import roc_auc_score
 
 from features.alphabet import shown
 from features.blocks.build import Features
@@ -20,7 +20,7 @@ from features.point_in_time.labels import label_end, labels
 from features.point_in_time.records import Known, Records, known_before
 from features.units import WEEK
 from models.dataset.split import complete
-from models.estimators.calibrate import ANY_SHIFT, Calibration, shift_to
+from models.estimators.calibrate import Calibration
 from models.estimators.seasonal_level import joined_season
 from models.evaluation.compare import compare
 from models.evaluation.evaluate import Validation
@@ -43,12 +43,29 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
+class Tried:
+    """A neighbour, and how well its order fits here.
+
+    ``right``: of the pairs of a household that asked for a need here and one that did not, the share in which the order
+    puts the first one first (the area under the ROC curve); NaN with nothing to try it on.
+    """
+
+    neighbour: Neighbour
+    right: float
+
+    @property
+    def helps(self) -> bool:
+        """Whether the order is better than chance, as far as that can be seen."""
+        return not self.right <= 0.5
+
+
+@dataclass(frozen=True)
 class Borrowed:
-    """A borrowed model, lines that tell where it comes from, and each neighbour's loss (NaN: nothing to try it on)."""
+    """A borrowed model, lines that tell where it comes from, and the neighbours that were tried."""
 
     model: NeedModel
     notes: list[str]
-    losses: list[tuple[str, float]]
+    tried: list[Tried]
 
 
 def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Borrowed:
@@ -58,8 +75,8 @@ def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Bor
     as_of: the day; only what was known before it is used.
     neighbours: at least one; those with other needs, in another order or with other windows are named and left out.
 
-    Returns the neighbour's model whose order loses least here, with this community's level, the neighbours' season, and
-    without probabilities that belong to the neighbour's households.
+    Returns the neighbours' models as one, with this community's level, the neighbours' season, and without
+    probabilities that belong to the neighbours' households. Its p_need is that of the neighbour whose order fits best.
     Raises UserError: no neighbour has the same needs and windows, and a model that holds its season and gives numbers.
     """
     known = known_before(records, as_of)
@@ -77,16 +94,19 @@ def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Bor
             f"{_names(alike)}：模型算不出数，文件可能已损坏，请在那里重新运行 xianying retrain",
             f"{_names(alike)}: the model gives no numbers, perhaps damaged; run xianying retrain there again",
         )
-    losses = [(neighbour, _loss(records, known, neighbour.model)) for neighbour in usable]
-    chosen, _ = min(losses, key=lambda tried: np.nan_to_num(tried[1], nan=np.inf))
+    tried = [
+        Tried(neighbour, _right_order(records, known, _joined([neighbour.model]))) for neighbour in usable
+    ]
+    tried.sort(key=lambda one: np.nan_to_num(-one.right, nan=np.inf))
+    lenders = [one.neighbour for one in tried if one.helps] or [tried[0].neighbour]
     season = joined_season([season for lender in usable if (season := lender.model.season) is not None])
-    model = _with_own_level(records, known, replace(chosen.model, lent_season=season), base)
-    origin = {"name": chosen.name, "version": chosen.version}
-    lines = _origin_lines(chosen.name)
-    silence = {language: shown(text) for language, text in chosen.model.metadata.get("silence", {}).items()}
+    joined = replace(_joined([lender.model for lender in lenders]), lent_season=season)
+    model = _with_own_level(records, known, joined, base)
+    lines = _origin_lines([lender.name for lender in lenders])
+    silence = {language: shown(text) for language, text in joined.metadata.get("silence", {}).items()}
+    origin = [{"name": lender.name, "version": lender.version} for lender in lenders]
     metadata = {"borrowed": origin, "unsound": [lines], "silence": silence}
     model = replace(model, metadata=base.metadata | metadata)
-    tried = [(neighbour.name, loss) for neighbour, loss in losses]
     return Borrowed(model, _notes(tried, others, useless, lines), tried)
 
 
@@ -109,7 +129,7 @@ def _gives_numbers(records: Records, known: Known, model: NeedModel) -> bool:
     features, _ = validated_features(records, known, model.schema)
     try:
         with np.errstate(all="ignore"):
-            odds = model.log_odds(features)
+            odds = _joined([model]).log_odds(features)
             shift = replace(model, lent_season=model.season).shift(known, odds, features.rows.need)
     except (IndexError, ValueError):
         return False
@@ -130,6 +150,13 @@ def _names(neighbours: Sequence[Neighbour]) -> str:
     return say("、", ", ").join(neighbour.name for neighbour in neighbours)
 
 
+def _joined(lent: Sequence[NeedModel]) -> NeedModel:
+    """Make the neighbours' models, and those that they trained for a beginner, companions of the first."""
+    plain = [replace(model, young=None, companions=()) for model in lent]
+    young = [model.young for model in lent if model.young]
+    return replace(plain[0], companions=(*plain[1:], *young))
+
+
 def _fits(model: NeedModel, base: NeedModel) -> bool:
     windows = base.metadata["windows"]
     same = tuple(windows) == tuple(model.schema.needs) and model.metadata.get("windows", windows) == windows
@@ -142,67 +169,77 @@ def _with_own_level(records: Records, known: Known, model: NeedModel, base: Need
     model = replace(model, rates=base.rates, level_weight=np.full(len(share), COUNTS_WEIGHT))
     shift = model.shift(known, model.log_odds(features), features.rows.need, share)
     return replace(
-        model,
-        calibration=Calibration(model.calibration.slope, model.calibration.intercept + shift),
+        _moved(model, shift),
+        companions=tuple(_moved(companion, shift) for companion in model.companions),
         usual_shift=np.zeros(len(share)),
-        out_of_time=None,
-        spread=None,
-        season=None,
     )
 
 
-def _loss(records: Records, known: Known, model: NeedModel) -> float:
-    """Compute the mean log loss of a model's order on the newest as-of days whose labels are complete."""
+def _moved(model: NeedModel, shift: np.ndarray) -> NeedModel:
+    """Move each need's log-odds by ``shift`` [needs]; drop what belongs to the model's own town."""
+    calibration = Calibration(model.calibration.slope, model.calibration.intercept + shift)
+    return replace(model, calibration=calibration, out_of_time=None, spread=None, season=None)
+
+
+def _right_order(records: Records, known: Known, model: NeedModel) -> float:
+    """Compute ``Tried.right`` on the newest as-of days whose labels are complete."""
     days = known.as_of - WEEK * np.arange(1, TRIED + int(max(label_end(known.community, 0)) // WEEK) + 1)
     done = complete(known, days, known.as_of)
-    loss, rows = 0.0, 0
+    right, asked = 0.0, 0
     for newest in np.flatnonzero(done.any(axis=1))[:TRIED]:
         then = known_before(records, int(days[newest]))
-        if not len(then.requests.need):
-            continue
-        features, _ = validated_features(records, then, model.schema)
-        lost, counted = _day_loss(known, features, model, done[newest])
-        loss, rows = loss + lost, rows + counted
-    return loss / rows if rows else float("nan")
+        if len(then.requests.need):
+            features, _ = validated_features(records, then, model.schema)
+            right_that_day, asked_that_day = _right_on_day(known, features, model, done[newest])
+            right, asked = right + right_that_day, asked + asked_that_day
+    return right / asked if asked else float("nan")
 
 
-def _day_loss(known: Known, features: Features, model: NeedModel, usable: np.ndarray) -> tuple[float, int]:
-    """Sum the log loss of a day over the needs with a request, each at the level that came; also count the pairs."""
+def _right_on_day(
+    known: Known, features: Features, model: NeedModel, usable: np.ndarray
+) -> tuple[float, int]:
+    """Sum the shares in the right order over the households that asked, need by need; also count these."""
     label = labels(known, features.rows, features.as_of)
     odds, need = model.log_odds(features), features.rows.need
-    loss, rows = 0.0, 0
+    right, asked = 0.0, 0
     for index in np.flatnonzero(usable):
         of_need = need == index
-        if not label[of_need].any() or label[of_need].all():
-            continue
-        p = expit(odds[of_need] + shift_to(odds[of_need], float(label[of_need].mean()), ANY_SHIFT))
-        loss -= float(np.log(np.where(label[of_need] == 1, p, 1 - p).clip(1e-12)).sum())
-        rows += int(of_need.sum())
-    return loss, rows
+        asking = int(label[of_need].sum())
+        if 0 < asking < of_need.sum():
+            right += asking * float(roc_auc_score(label[of_need], odds[of_need]))
+            asked += asking
+    return right, asked
 
 
-def _origin_lines(name: str) -> dict[str, str]:
+def _origin_lines(names: Sequence[str]) -> dict[str, str]:
     return {
-        "zh": f"模型借自{name}：先后次序按那里的经验，季节按各邻居，多少按本社区的诉求；"
+        "zh": f"模型借自{'、'.join(names)}：先后次序和季节按那里的经验，多少按本社区的诉求；"
         "攒够诉求后请运行 xianying retrain",
-        "en": f"the model is borrowed from {name}: its order is from there, its season from all neighbours, its level"
-        " from this community's requests; run xianying retrain once there are enough requests",
+        "en": f"the model is borrowed from {', '.join(names)}: order and season are from there, the level is from this"
+        " community's requests; run xianying retrain once there are enough requests",
     }
 
 
 def _notes(
-    losses: list[tuple[str, float]], others: list[Neighbour], useless: list[Neighbour], lines: dict[str, Any]
+    tried: list[Tried], others: list[Neighbour], useless: list[Neighbour], lines: dict[str, str]
 ) -> list[str]:
-    losses_told = say("，", ", ").join(
-        f"{name} {loss:.4f}" for name, loss in losses if np.isfinite(loss)
-    ) or say("还没有可试的诉求，取第一个", "no request to try them on: the first is taken")
+    fits = say("，", ", ").join(
+        f"{one.neighbour.name} {one.right:.0%}" for one in tried if np.isfinite(one.right)
+    ) or say("还没有可试的诉求", "no request to try them on yet")
     notes = [
         say(lines["zh"], lines["en"]),
         say(
-            f"各社区模型在本社区的对数损失（越小越好）：{losses_told}",
-            f"log loss here (less is better): {losses_told}",
+            f"各社区的次序合不合本社区（提过诉求的一户排在没提过的一户前面的比例，全凭运气是 50%）：{fits}",
+            "how well each order fits here (share of pairs in which a household that asked stands before one that did"
+            f" not, 50% by chance): {fits}",
         ),
     ]
+    if worse := [one.neighbour for one in tried if not one.helps]:
+        names = _names(worse)
+        notes += say_line(
+            f"{names}：次序在本社区不比碰运气强，未用",
+            f"{names}: the order is no better than chance here, not used",
+        )
     if useless:
         names = _names(useless)
         notes.append(say(f"{names}：模型算不出数，未用", f"{names}: the model gives no numbers, not used"))

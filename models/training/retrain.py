@@ -1,13 +1,12 @@
 """Retraining: from records to a validated, calibrated model and everything that a report says about it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from features.blocks.build import Features, catalogue
 from features.blocks.catalogue import with_role
@@ -15,12 +14,11 @@ from features.blocks.groups import membership
 from features.exports.coverage import coverage_lines
 from features.language import say
 from features.point_in_time.records import Known, Records, date_of, known_before
-from models.dataset.sample import MOST_ROWS, Source, Table, training_table
+from models.dataset.sample import Table
 from models.dataset.split import Split, split
 from models.demand.intervals import Spread
 from models.estimators.calibrate import at_bound
-from models.estimators.threads import working_beside
-from models.estimators.train import POOLED, SEEDS, THREADS, Members, Rounds, Trainer
+from models.estimators.train import POOLED, SEEDS, Members, Rounds, Trainer
 from models.evaluation.baselines import MODEL
 from models.evaluation.evaluate import Evaluation, Validation, evaluate
 from models.evaluation.soundness import bound_lines, soundness_lines, told_with_model
@@ -31,40 +29,17 @@ from models.scoring.model import FEWEST_REQUESTS, NeedModel
 from models.scoring.untrained import untrained
 from models.training.leaks import Leak, find_leaks, leak_lines, without_leaks
 from models.training.learn_p_need import NeedFit, fit_need, gather_visits, with_visits
+from models.training.retraining import USUAL, Retraining, drawn_table, progress
 from models.training.steps import SECOND_THREAD, Step, run_steps
 from models.training.training_lines import training_lines, worst_lines
-from models.training.tune import Settled, Tuned, Tuning, settle
+from models.training.tune import Settled, Tuned, settle
 from models.training.validate import backtest, validated_features
 from models.training.validation_report import Calibrated, ValidationReport, calibrate, report_on
+from models.training.young import young_model
 from models.underreporting.verdict import found_at_the_top, found_lines
 
 FEWEST_POSITIVES = 50  # rows over all needs from which anything is fitted
 ROWS_EXPLAINED = 100  # of each need, for the importance of features
-
-Draw = Callable[..., Mapping[str, bytes]]
-
-
-@dataclass(frozen=True)
-class Retraining:
-    """Settings of a retrain.
-
-    step_weeks: between the dates trained on. most_rows: of the training table. threads: of LightGBM.
-    tuning: a search for better parameters of the trees; without it the champion's are kept.
-    source, each: where else the same records can be read, and the training sample be drawn
-        (``models.scoring.executors``).
-    prepare: other work to do while trees grow; an error in it ends the retrain.
-    draw: draws the report's figures while p_need is learned (``models.report.figures.draw_validation``).
-    """
-
-    seed: int = 0
-    step_weeks: int = 4
-    most_rows: int = MOST_ROWS
-    threads: int = THREADS
-    tuning: Tuning | None = None
-    source: Source | None = None
-    each: Callable | None = None
-    prepare: Callable[[], object] = int
-    draw: Draw | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +86,7 @@ class Retrained:
 
 
 def retrain(
-    records: Records, as_of: int, champion: NeedModel | None = None, how: Retraining = Retraining()
+    records: Records, as_of: int, champion: NeedModel | None = None, how: Retraining = USUAL
 ) -> Retrained:
     """Train on everything known before day ``as_of``, validate over time, and compare with the champion.
 
@@ -121,12 +96,18 @@ def retrain(
     of them, and needs without requests by their smoothed rates, with a line in ``notes`` that says so.
     """
     seconds: dict[str, float] = {}
-    given = {"records": records, "known": known_before(records, as_of), "how": how, "seed": how.seed}
+    given = {
+        "records": records,
+        "known": known_before(records, as_of),
+        "champion": champion,
+        "how": how,
+        "seed": how.seed,
+    }
     drawn = run_steps(SAMPLE, given, seconds)
     if drawn["table"].label.sum() < FEWEST_POSITIVES:
         gaps, leaks = coverage_lines(drawn["known"]), leak_lines(drawn["leaks"])
         return _without_training(drawn["untrained"], drawn["plan"], gaps, leaks, seconds)
-    learned = run_steps(LEARN, {**drawn, "champion": champion}, seconds)
+    learned = run_steps(LEARN, drawn, seconds)
     return Retrained(
         model=learned["model"],
         parameters=_parameters(learned["trainer"], learned["plan"], learned["rounds"], how.step_weeks),
@@ -146,7 +127,7 @@ def retrain(
 
 
 def _sample(
-    known: Known, records: Records, how: Retraining
+    known: Known, records: Records, champion: NeedModel | None, how: Retraining
 ) -> tuple[Split, NeedModel, Table, tuple[Leak, ...]]:
     """Choose the dates, and draw the training table without leaking attributes.
 
@@ -155,15 +136,16 @@ def _sample(
     leaks = find_leaks(known)
     schema = without_leaks(known, leaks)
     plan = split(known, how.step_weeks)
-    days = plan.dates if plan.folds else ()
-    shown = _progress(say("训练数据", "training data"))
-    source = how.source or (lambda: (records, known))
-    with working_beside(how.threads) as executor:
-        each = how.each or executor.map
-        table = training_table(source, schema, days, how.seed, how.most_rows, shown, each)
+    table = drawn_table(records, known, schema, plan.dates if plan.folds else (), how)
     base = untrained(known, schema, known.as_of)
     left_out = {"left_out": [leak.attribute for leak in leaks]}
-    return plan, replace(base, metadata=base.metadata | left_out), table, tuple(leaks)
+    base = replace(base, metadata=base.metadata | left_out, lent_season=_lent_season(champion, base))
+    return plan, base, table, tuple(leaks)
+
+
+def _lent_season(champion: NeedModel | None, base: NeedModel) -> np.ndarray | None:
+    """Return the neighbours' season that the champion holds, which serves until the town's own records show one."""
+    return champion.lent_season if champion and champion.schema.needs == base.schema.needs else None
 
 
 def _settle(
@@ -173,7 +155,7 @@ def _settle(
     only_plain = len(with_role(catalogue(untrained.schema), "each_need"))
     trainer = Trainer(table, len(untrained.schema.needs), how.seed, how.threads, only_plain=only_plain)
     before = champion.metadata.get("tuned") if champion else None
-    shown = _progress(say("调参", "tuning"))
+    shown = progress(say("调参", "tuning"))
     settled = settle(trainer, known, plan, how.tuning, before, untrained.metadata["fingerprint"], shown)
     trainer.pooled = {**POOLED, **settled.parameters}
     base = replace(untrained, metadata=untrained.metadata | {"tuned": settled.metadata})
@@ -183,8 +165,8 @@ def _settle(
 def _backtest(
     records: Records, known: Known, base: NeedModel, trainer: Trainer, plan: Split, second: Executor
 ) -> tuple[Future, Rounds | None]:
-    shown = _progress(say("分段验证", "validation folds"))
-    return backtest(records, known, base.schema, trainer, plan, shown, second)
+    shown = progress(say("分段验证", "validation folds"))
+    return backtest(records, known, base.schema, trainer, plan, shown, second, lent_season=base.lent_season)
 
 
 def _final_members(trainer: Trainer, rounds: Rounds | None, calibrated: Calibrated) -> tuple[Members, Rounds]:
@@ -243,17 +225,22 @@ def _finish(
     p_need: NeedFit,
     report: ValidationReport,
     of_visits: pd.DataFrame | None,
+    young: NeedModel | None,
 ) -> tuple[NeedModel, pd.DataFrame]:
     """Give the model its p_need and its spread of demand; join the audits of groups."""
     model = with_visits(explained, p_need)
     unsound = told_with_model(report.soundness, known.community)
     metadata = {"demand": report.demand.to_dict("records"), "unsound": unsound}
     spread: Spread = report.spread
-    model = replace(model, spread=spread, metadata=model.metadata | metadata)
+    model = replace(model, spread=spread, metadata=model.metadata | metadata, young=young)
     return model, report.groups if of_visits is None else pd.concat([report.groups, of_visits])
 
 
-SAMPLE = (Step(("plan", "untrained", "table", "leaks"), _sample, ("known", "records", "how"), "features"),)
+SAMPLE = (
+    Step(
+        ("plan", "untrained", "table", "leaks"), _sample, ("known", "records", "champion", "how"), "features"
+    ),
+)
 
 # A step without a stage runs on the second thread: trees grow without Python's lock, so the two overlap.
 LEARN = (
@@ -287,15 +274,22 @@ LEARN = (
         ("explained", "importance"), _explain, ("known", "calibrated", "members", "today", "seed"), "explain"
     ),
     Step("figures", _figures, ("how", "known", "base", "report", "importance")),
+    Step(
+        "young",
+        young_model,
+        ("records", "known", "calibrated", "trainer", "plan", "how", SECOND_THREAD),
+        "lend",
+    ),
     Step("p_need", fit_need, ("gathered", "known", "explained", "seed"), "visits"),
     Step("of_visits", _audit_visits, ("records", "known", "p_need", "seed")),
     Step("found_by_visits", _found_by_visits, ("p_need", "seed"), "visits"),
-    Step(("model", "groups"), _finish, ("known", "explained", "p_need", "report", "of_visits"), "evaluate"),
+    Step(
+        ("model", "groups"),
+        _finish,
+        ("known", "explained", "p_need", "report", "of_visits", "young"),
+        "evaluate",
+    ),
 )
-
-
-def _progress(title: str) -> Callable[[Iterable], Iterable]:
-    return lambda items: tqdm(items, desc=title, delay=2, leave=False)
 
 
 def _notes(learned: Mapping[str, Any]) -> list[str]:

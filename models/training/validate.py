@@ -15,6 +15,7 @@ from features.blocks.build import Features, catalogue, summarise
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, Records, Rows, known_before
 from features.point_in_time.schema import Schema
+from features.point_in_time.subset import recorded_since
 from models.dataset.out_of_time import household_keys
 from models.dataset.sample import Table, labelled, matrix_of
 from models.dataset.split import STEP, Fold, Split, complete
@@ -88,6 +89,8 @@ def backtest(
     split: Split,
     progress: Progress,
     beside: Executor,
+    memory: float = np.inf,
+    lent_season: np.ndarray | None = None,
 ) -> tuple[Future, Rounds | None]:
     """Train each fold, and predict its later days in another thread while the next fold's trees grow.
 
@@ -98,13 +101,15 @@ def backtest(
     split: the folds.
     progress: passes the folds through, and may show how far the work is.
     beside: executor with one thread, which works on the predictions in turn.
+    memory: days before each as-of day of which features see what was recorded.
+    lent_season: of other towns, see ``models.estimators.seasonal_level.ahead``.
 
     Returns a future of ``Predicted``, with the rows of all folds, and the boosting rounds to use on all data; None
     without folds. Rounds are chosen by early stopping on each fold's later rows, except in the newest fold: that one
     uses the mean of the older folds', so that its metrics do not depend on its own rows.
     """
     table, validated = trainer.table, validated_households(records)
-    predicting = Predicting(records, known_now, schema, table, validated)
+    predicting = Predicting(records, known_now, schema, table, validated, memory, lent_season)
     rounds_found: list[Rounds] = []
     waiting: list[Future] = []
     for number, fold in enumerate(progress(split.folds)):
@@ -154,20 +159,23 @@ class Predicting:
     schema: Schema
     table: Table
     validated: np.ndarray  # bool [households]
+    memory: float  # days
+    lent_season: np.ndarray | None
 
     def __call__(self, fitted: Members, fold: Fold, number: int) -> list[tuple]:
         """Predict a fold's days: a tuple of columns for each, the last the level of the validated households."""
         days = []
         for day in fold.dates:
-            known = known_before(self.records, day)
+            records = recorded_since(self.records, day - self.memory)
+            known = known_before(records, day)
             everyone, label = labelled(known, self.known_now)
             chosen = self.validated[everyone.household]
             rows, label = everyone.take(chosen), label[chosen]
             town = self.table.towns.get(day) or summarise(known, self.schema)
-            matrix = matrix_of(self.records, known, rows, self.schema, town)
+            matrix = matrix_of(records, known, rows, self.schema, town)
             odds = fitted.log_odds(matrix, rows.need).astype(np.float32)
             simple = baseline_scores(Features(matrix, self.table.names, rows, day), known.microgrid)
-            level = ahead(known)
+            level = ahead(known, self.lent_season)
             share = share_of_need(everyone, rows, len(self.schema.needs))
             level = replace(level, requests=level.requests * share)
             days.append((rows.household, rows.need, day, number, label, odds, simple, level))

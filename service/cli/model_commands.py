@@ -25,6 +25,7 @@ STAGES = {  # of a training, in words
     "tune": ("定参数", "parameters"),
     "validate": ("分段验证", "validation"),
     "train": ("训练", "training"),
+    "lend": ("训练借给新社区的模型", "model to lend"),
     "explain": ("找理由", "reasons"),
     "visits": ("学抽签走访", "random visits"),
     "evaluate": ("评估", "evaluation"),
@@ -56,7 +57,8 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
     from features.point_in_time.records import day_of, known_before
     from models.registry.champion import with_own_validation
     from models.registry.registry import draw_report, log_retrain, make_ready
-    from models.training.retrain import Retraining, retrain
+    from models.training.retrain import retrain
+    from models.training.retraining import Retraining
     from models.training.tune import Tuning
     from service.web.published.model_shelf import publish_models
     from service.weekly.score_cache import champion_or_none

@@ -37,7 +37,8 @@ from models.registry.tracking import registry_name
 from models.report.card import decide
 from models.scoring.model import NeedModel
 from models.scoring.score import score
-from models.training.retrain import Retraining, retrain
+from models.training.retrain import retrain
+from models.training.retraining import Retraining
 from service.experiments.loop_measures import expected_of_list, happened
 from service.experiments.loop_policies import MODELLED, PRODUCT, TITLES, TWIN, UNCORRECTED, rule_scores
 from service.planning.planner import plan

@@ -13,7 +13,8 @@ from models.evaluation.evaluate import Evaluation
 from models.report.figures import draw_validation
 from models.scoring.score import score
 from models.training import validate
-from models.training.retrain import Retrained, Retraining, retrain
+from models.training.retrain import Retrained, retrain
+from models.training.retraining import Retraining
 from models.training.validation_report import champion_probabilities, compare_with_champion
 
 UNASKED = {"id": "piano", "name": {"zh": "钢琴"}, "horizon_weeks": 8}

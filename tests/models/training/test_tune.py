@@ -12,7 +12,8 @@ from models.dataset.split import split
 from models.estimators.train import Trainer
 from models.registry.registry import NAME, log_retrain
 from models.registry.tracking import registry_address
-from models.training.retrain import Retrained, Retraining, retrain
+from models.training.retrain import Retrained, retrain
+from models.training.retraining import Retraining
 from models.training.tune import SPACE, USUAL, Tuning, tune
 
 

@@ -10,8 +10,8 @@
   ].join("|"), "g");
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT, (text) =>
     text.parentElement.closest("script, style, svg, option, textarea") || !/\d/.test(text.data) ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT);
-  const found = [];
-  while (texts.nextNode()) found.push(texts.currentNode);
+  const found = [], laidOut = (text) => /flex|grid/.test(getComputedStyle(text.parentElement).display); // there blanks beside a span go
+  while (texts.nextNode()) if (!laidOut(texts.currentNode)) found.push(texts.currentNode);
   for (const text of found)
     for (const { 0: words, index } of [...text.data.matchAll(WHOLE)].reverse()) {
       text.splitText(index + words.length);

@@ -220,6 +220,16 @@ BROKEN = r"""() => {
 }"""
 
 
+# what a button says that lays its words out itself
+CALLED = """() => {
+    const link = Object.assign(document.createElement("a"), { className: "button", textContent: "打电话 13800000000" });
+    const again = Object.assign(document.createElement("script"), { src: document.querySelector("[src*=whole]").src });
+    document.querySelector("main").append(link);
+    document.head.append(again);
+    return new Promise((done) => { again.onload = () => done(link.innerText); });
+}"""
+
+
 def test_dates_and_numbers_with_what_they_count_stay_on_one_line(server, browser):
     week = next(path for path in sorted((server.workspace / "weeks").iterdir()) if path.is_dir())
     with browsing(browser, server) as page:
@@ -227,6 +237,7 @@ def test_dates_and_numbers_with_what_they_count_stay_on_one_line(server, browser
         list_page = page.url
         open_household(page, 0)
         household = page.url
+        assert page.evaluate(CALLED) == "打电话 13800000000"
         page.goto("/settings?text=large&next=/visits")
         seen = 0
         for address in (list_page, household, f"file://{week}/grid-g0.html"):

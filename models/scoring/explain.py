@@ -107,7 +107,7 @@ def told(
             if text := tell[fact](known, model.schema, household, need):
                 chosen.append(Reason(text, block_of[fact], evidence(fact, known, household, need)))
                 topics.add(rule.topic)
-        if topics <= {"", "other_requests", ANYTHING}:  # nothing says anything about this need
+        if topics <= {"", "other_requests", "arrival", ANYTHING}:  # nothing says anything about this need
             chosen = [*chosen[: most - 1], _no_reason(model, known, household, need)]
         told_rows.append(chosen)
     return told_rows

@@ -76,6 +76,7 @@ def test_no_reason_has_a_fault(town: Known, place: Place) -> None:
             assert len(re.findall("邻居", line)) <= 1 and len(re.findall("离.{2}还有|还剩", line)) <= 1
             # of whoever asked for other things no conclusion is drawn where something about this need is known
             assert "为别的事" not in line or (len(reasons) == 2 and "为别的事" in reasons[0].text), line
+            assert not re.fullmatch(r"搬来\d+.{1,2}", line), line  # that says nothing about the need
             assert household >= 0
     assert len(texts) > 50
 

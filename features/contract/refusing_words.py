@@ -25,6 +25,15 @@ _OTHERS = re.compile(  # who or what else may not be wanted at a door, or asked 
     "物业|邻居|楼[上下]|对[门方]|推销|广告|收费|催[费收]|维修|修理|快递|外卖|中介|装修|施工|工人|垃圾|亲戚|家政|保险|贷款|房东|租客"
     "|上门(?:辅导|护理|体检|理发|康复|送|保洁|教)|(?:联系|走访)(?:子女|[儿孙]子|女儿|孙女|亲|家属|老伴|配偶)"
 )
+CALLS_OFF = (
+    "不需|不再需|不想要|不要|不用|不必|无需|取消|退订|退掉|停掉|撤销|撤回"  # one of which calls a need off
+)
+_CALLED_OFF = re.compile(
+    r"(?:我家?|家里|现在|目前|暂时|已经?|以后|请|麻烦|帮我?|申请|要求|想|那个|老人|孩子)*(?:"
+    r"(?:不再?需要|不再?想?要|不用|不必|无需|取消|退订|退掉|停掉|撤销|撤回)了?"
+    r"(?:(?:我|我家|之前|原来|预约|申请|登记|报名)的)?[^的再不要取停退撤就能吗呢怎后太到得让叫因没]{0,8}?了?"
+    r"|[^的不别再取退停撤]{1,8}?(?:先|就|也|可以|暂时)?(?:不再?需要|不再?要|不用|取消|退掉|停掉)了?吧?)"
+)
 _US = re.compile(
     "(?:社区|网格|网格员|居委会?|志愿者|你们)的?(?:人|人员)?(?:来|再来)?(?:不|别|勿|停止|谢绝|拒绝)|以后"
 )
@@ -66,6 +75,24 @@ def _pattern(request: bool) -> re.Pattern[str]:
     return _ASKS_FOR_NO_VISITS if request else _REFUSES
 
 
+def wanted_part(text: str) -> str:
+    """Return a request's text without the clauses that only call something off; a question or complaint stays.
+
+    >>> wanted_part("不需要助餐了，取消"), wanted_part("助餐不用了，改要陪诊"), wanted_part("为什么取消送餐？")
+    ('', '改要陪诊', '为什么取消送餐？')
+    """
+    if not re.search(CALLS_OFF, text):
+        return text
+    clauses = re.split(r"([，,。；;！!？?、\s]+)", text)
+    pairs = zip(clauses[::2], [*clauses[1::2], ""], strict=True)
+    kept = [
+        said + sign
+        for said, sign in pairs
+        if not said or "？" in sign or "?" in sign or not _CALLED_OFF.fullmatch(said)
+    ]
+    return text if len(kept) == len(clauses[::2]) else "".join(kept)
+
+
 def asks_who_is_willing(name: str) -> bool:
     """Whether a column asks who is willing to be visited, so that a no refuses; a count or day of visits does not.
 
@@ -82,13 +109,14 @@ def tells_refusal(column: str) -> bool:
 
 
 def refuses(column: str, value: str) -> bool:
-    """Whether a cell of a column that ``tells_refusal`` refuses: all but a plain no, or a no to being visited.
+    """Whether a cell of a column on refusals refuses: all but a plain no, or a no where it asks who is willing.
 
-    >>> [refuses(*cell) for cell in (("是否拒访", "是"), ("是否拒访", "否"), ("是否愿意走访", "是"), ("愿意走访", "不"))]
+    >>> [refuses(*cell) for cell in (("是否拒访", "是"), ("是否拒访", "否"), ("是否愿意", "是"), ("愿意走访", "不"))]
     [True, False, False, True]
     """
     word = plain(value)
-    if names_refusal(column):
+    willing = re.search("愿意?|同意|接受", column) and not re.search("[不拒]", column)
+    if names_refusal(column) or not willing:
         return word not in VISITS_WELCOME
     averse = re.search("[不拒没]", _NOT_AVERSE.sub("", word))
     return word in NOES or (word not in NOTHING | UNKNOWN and bool(averse))

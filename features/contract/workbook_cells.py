@@ -16,6 +16,7 @@ from features.contract.workbook_process import LOCKED, NO_WORKBOOK, TOO_LARGE, U
 from features.language import UserError, say
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et")  # endings of files that can be read
+SHOW_MARKS = (".xlsx", ".xlsm")  # of those that tell hidden rows, struck cells and comments
 _CELL = re.compile(r"[A-Z]{1,3}\d{1,7}")
 EPOCHS_APART = 1462  # days between the day numbers of 1904 and those of 1900
 FIRST_DAY = 8_538  # from 1904: numbers of five digits from 1900; smaller ones are no days
@@ -31,7 +32,8 @@ READ: dict[str, Any] = {
 @dataclass(frozen=True)
 class SheetCells:
     """One sheet: its cells from A1 on, row by row (empty ones are ""), the corners of its merged ranges, the rows (from 0
-    on) with a cell that is struck through, the rows and columns that are hidden, and whether day numbers count from 1904.
+    on) with a cell that is struck through, the rows and columns that are hidden, whether day numbers count from 1904, and
+    the comments on cells by row.
     """
 
     name: str
@@ -42,6 +44,7 @@ class SheetCells:
     hidden_rows: frozenset[int] = frozenset()
     hidden_columns: frozenset[int] = frozenset()
     since_1904: bool = False
+    comments: tuple[tuple[int, str], ...] = ()
 
 
 def days_since_1900(rows: list[list[Any]], columns: Iterable[int]) -> None:
@@ -98,6 +101,7 @@ def _sheets(lines: IO[bytes]) -> Iterator[SheetCells]:
             frozenset(sheet["hidden_rows"]),
             frozenset(sheet["hidden_columns"]),
             sheet["since_1904"],
+            tuple((row, said) for row, said in sheet["comments"]),
         )
 
 

@@ -5,12 +5,16 @@ row, and ends with one of the exit codes below.
 """
 
 import contextlib
+import html
 import json
+import posixpath
 import re
 import sys
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import IO, Any
 from xml.etree import ElementTree
 
 NO_WORKBOOK, UNREADABLE, TOO_LARGE, LOCKED = 3, 4, 5, 6  # exit codes
@@ -20,12 +24,22 @@ UNPACKED = 2 << 30  # bytes that the parts of a workbook may have together
 RATIO, SMALL = 300, 64 << 20  # times that a part larger than SMALL may be its packed size
 CELLS = 20_000_000  # of one sheet, from A1 to the last row and column that hold something
 BOOK, BOOK_PARTS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"  # sheets' names, and where each stands
+STYLES = "xl/styles.xml"
+MOST_OF_ROW = 64 << 20  # bytes that a row may have to be looked at as a whole
 HEAD = 1 << 16  # bytes of a sheet in which its dimension stands
 PIECE = 1 << 22
 WIDEST = 16_384  # columns of a sheet
 _DIMENSION = re.compile(rb"""<(?:\w+:)?dimension\s[^>]*ref=["'](?:[A-Z]+\d+:)?([A-Z]+)(\d+)["']""")
 # a formula without its result; an empty text is one
-_NO_RESULT = re.compile(rb"""<c\s(?![^>]*t="str")[^>]*><f[^>]*>[^<]*</f>(?:<v\s*/>|<v></v>)?</c>""")
+_NO_RESULT = re.compile(
+    rb"""<(?:\w+:)?c\s(?![^>]*t="str")([^>]*)><(?:\w+:)?f(?:[^>]*/>|[^>]*>([^<]*)</(?:\w+:)?f>)"""
+    rb"""(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?</(?:\w+:)?c>"""
+)
+_STYLED = re.compile(
+    rb"""<(?:\w+:)?c\s([^>]*?\bs=["']\d+["'][^>]*)(?<!/)><(?!/)"""
+)  # a cell that holds something
+_STYLE = re.compile(rb"""\bs=["'](\d+)["']""")
+_PLACE = re.compile(rb"""\br=["']([A-Z]{1,3})(\d{1,7})["']""")
 _HIDDEN = rb"""(?:\s[^>]*)?\shidden=["'](?:1|true)["']"""
 _HIDDEN_ROW = re.compile(rb"<(?:\w+:)?row(?=" + _HIDDEN + rb""")[^>]*?\sr=["'](\d+)["']""")
 _HIDDEN_COLUMNS = re.compile(rb"<(?:\w+:)?col(?=" + _HIDDEN + rb""")[^>]*>""")
@@ -109,7 +123,7 @@ def _last_filled(head: bytes, sheet: Any) -> tuple[bytes, bytes]:
 def _print_sheets(path: str) -> int:
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
-    struck, formulas, hidden = struck_rows(path), uncomputed(path), hidden_parts(path)
+    marks = marks_of(path)
     since_1904 = counts_from_1904(path)
     with CalamineWorkbook.from_path(path) as workbook:
         shown = {sheet.name: sheet.visible == SheetVisibleEnum.Visible for sheet in workbook.sheets_metadata}
@@ -119,60 +133,107 @@ def _print_sheets(path: str) -> int:
             if (bottom + 1) * (right + 1) > CELLS:
                 return _end(TOO_LARGE, name)
             merged = sheet.merged_cell_ranges or []
-            rows, columns = hidden.get(name, ([], []))
-            about = {"visible": shown.get(name, True), "merged": merged, "struck": struck.get(name, [])}
-            about |= {"hidden_rows": rows, "hidden_columns": columns, "since_1904": since_1904}
+            told = marks.get(name, Marks())
+            about = {"visible": shown.get(name, True), "merged": merged, "struck": sorted(told.struck)}
+            about |= {"hidden_rows": sorted(told.hidden_rows), "hidden_columns": sorted(told.hidden_columns)}
+            about |= {"since_1904": since_1904, "comments": sorted(told.comments.items())}
             _print({"name": name, **about, "rows": bottom + 1})
             before = [""] * left
             for number, row in enumerate(sheet.iter_rows() if sheet.start else ()):
-                bare = formulas.get((name, number), {})
+                bare = told.formulas.get(number, {})
                 _print(
                     [bare.get(at, value) for at, value in enumerate(before + row)] if bare else before + row
                 )
     return 0
 
 
-def struck_rows(path: str) -> dict[str, list[int]]:
-    """Find the rows, from 0 on, with a cell that is struck through, as people cancel a row by hand, by sheet.
-
-    Only workbooks of the kind .xlsx tell it; one without such a font is not read for it.
+@dataclass
+class Marks:
+    """What a sheet's part tells beside the values, rows and columns from 0 on: the rows and columns that are hidden, the
+    rows with a cell that is struck through, formulas without a result by row and column, and comments by row.
     """
+
+    hidden_rows: set[int] = field(default_factory=set)
+    hidden_columns: set[int] = field(default_factory=set)
+    struck: set[int] = field(default_factory=set)
+    formulas: dict[int, dict[int, str]] = field(default_factory=dict)
+    comments: dict[int, str] = field(default_factory=dict)
+
+
+def marks_of(path: str) -> dict[str, Marks]:
+    """Read the marks of every sheet, by its name, unpacking each part once. Only .xlsx and .xlsm tell them."""
     if not zipfile.is_zipfile(path):
         return {}
     with zipfile.ZipFile(path) as archive:
-        if "xl/styles.xml" not in archive.namelist() or b"<strike" not in archive.read("xl/styles.xml"):
-            return {}
-    from openpyxl import load_workbook
-
-    return {
-        sheet.title: [
-            number
-            for number, row in enumerate(sheet.iter_rows(min_row=1))
-            if any(cell.value not in (None, "") and cell.font.strike for cell in row)
-        ]
-        for sheet in load_workbook(path, read_only=True).worksheets
-    }
-
-
-def hidden_parts(path: str) -> dict[str, tuple[list[int], list[int]]]:
-    """Find the rows and columns, from 0 on, that are hidden, as by a filter, by sheet. Only .xlsx and .xlsm tell it."""
-    if not zipfile.is_zipfile(path):
-        return {}
-    found = {}
-    with zipfile.ZipFile(path) as archive:
-        for name, part in _sheet_parts(archive).items():
-            rows, columns = set(), set()
+        parts = _sheet_parts(archive)
+        struck = _struck_styles(archive) if parts else set()
+        found = {}
+        for name, part in parts.items():
+            found[name] = marks = Marks(comments=_comments(archive, part))
             with archive.open(part) as sheet:
-                rest = b""
-                while piece := sheet.read(PIECE):
-                    text = rest + piece
-                    rows |= {int(row) - 1 for row in _HIDDEN_ROW.findall(text)}
-                    for column in _HIDDEN_COLUMNS.findall(text):
-                        ends = {end: int(number) for end, number in _SPAN.findall(column)}
-                        columns |= {*range(ends.get(b"min", 1) - 1, min(ends.get(b"max", 0), WIDEST))}
-                    rest = text[text.rfind(b"<") :]
-            if rows or columns:
-                found[name] = sorted(rows), sorted(columns)
+                for rows in _whole_rows(sheet):
+                    _mark(marks, rows, struck)
+        return found
+
+
+def _whole_rows(sheet: IO[bytes]) -> Iterator[bytes]:
+    """Yield a part piece by piece, none of which ends within a row (one that is no sheet may be cut anywhere)."""
+    rest = b""
+    while piece := sheet.read(PIECE):
+        end = piece.rfind(b"row>") + len(b"row>")
+        if end < len(b"row>") and len(rest) < MOST_OF_ROW:
+            rest += piece
+            continue
+        yield rest + piece[:end]
+        rest = piece[end:]
+    yield rest
+
+
+def _mark(marks: Marks, rows: bytes, struck: set[bytes]) -> None:
+    """Add what some rows tell. ``struck``: styles that strike a cell through."""
+    marks.hidden_rows |= {int(row) - 1 for row in _HIDDEN_ROW.findall(rows)}
+    for column in _HIDDEN_COLUMNS.findall(rows):
+        ends = {end: int(number) for end, number in _SPAN.findall(column)}
+        marks.hidden_columns |= {*range(ends.get(b"min", 1) - 1, min(ends.get(b"max", 0), WIDEST))}
+    for about in _STYLED.findall(rows) if struck else ():
+        style, place = _STYLE.search(about), _PLACE.search(about)
+        if style and place and style[1] in struck:
+            marks.struck.add(int(place[2]) - 1)
+    for about, formula in _NO_RESULT.findall(rows):
+        if place := _PLACE.search(about):
+            cells = marks.formulas.setdefault(int(place[2]) - 1, {})
+            cells[_number(place[1]) - 1] = f"={html.unescape(formula.decode())}"
+
+
+def _struck_styles(archive: zipfile.ZipFile) -> set[bytes]:
+    """Return the numbers of the styles of cells that strike them through, as people cancel a row by hand."""
+    content = archive.read(STYLES) if STYLES in archive.namelist() else b""
+    if b"strike" not in content:
+        return set()
+    styles = ElementTree.fromstring(content)
+    fonts = [
+        any(mark.get("val", "1") not in ("0", "false") for mark in font.iterfind("{*}strike"))
+        for font in styles.iterfind("{*}fonts/{*}font")
+    ]
+    used = [int(style.get("fontId", 0)) for style in styles.iterfind("{*}cellXfs/{*}xf")]
+    return {str(at).encode() for at, font in enumerate(used) if font < len(fonts) and fonts[font]}
+
+
+def _comments(archive: zipfile.ZipFile, part: str) -> dict[int, str]:
+    """Return the comments on a sheet's cells by row."""
+    folder, name = part.rsplit("/", 1)
+    links = f"{folder}/_rels/{name}.rels"
+    if links not in archive.namelist():
+        return {}
+    found: dict[int, str] = {}
+    for link in ElementTree.fromstring(archive.read(links)):
+        target = posixpath.normpath(posixpath.join("/", folder, link.get("Target", ""))).lstrip("/")
+        if not link.get("Type", "").endswith("/comments") or target not in archive.namelist():
+            continue
+        for comment in ElementTree.fromstring(archive.read(target)).iterfind(".//{*}comment"):
+            row = int(re.sub(r"\D", "", comment.get("ref", "")) or 1) - 1
+            text = "".join(said.text or "" for said in comment.iterfind(".//{*}t"))
+            found[row] = f"{found[row]} {text}" if row in found else text
     return found
 
 
@@ -204,42 +265,6 @@ def counts_from_1904(path: str) -> bool:
             return False
         with archive.open(BOOK) as book:
             return bool(_EPOCH_1904.search(book.read(HEAD)))
-
-
-def uncomputed(path: str) -> dict[tuple[str, int], dict[int, str]]:
-    """Find the formulas of which the file holds no result, as where a program wrote it: by sheet and row, by column."""
-    if not zipfile.is_zipfile(path):
-        return {}
-    with zipfile.ZipFile(path) as archive:
-        sheets = [name for name in archive.namelist() if re.fullmatch(r"xl/worksheets/[^/]+\.xml", name)]
-        if not any(_has_no_result(archive, name) for name in sheets):
-            return {}
-    from openpyxl import load_workbook
-
-    written, computed = (
-        load_workbook(path, read_only=True, data_only=only).worksheets for only in (False, True)
-    )
-    found: dict[tuple[str, int], dict[int, str]] = {}
-    for sheet, results in zip(written, computed, strict=True):
-        for number, (row, values) in enumerate(zip(sheet.iter_rows(), results.iter_rows(), strict=True)):
-            cells = {
-                at: str(cell.value)
-                for at, (cell, result) in enumerate(zip(row, values, strict=True))
-                if cell.data_type == "f" and result.value is None
-            }
-            if cells:
-                found[(sheet.title, number)] = cells
-    return found
-
-
-def _has_no_result(archive: zipfile.ZipFile, name: str) -> bool:
-    with archive.open(name) as sheet:
-        rest = b""
-        while piece := sheet.read(PIECE):
-            if _NO_RESULT.search(rest + piece):
-                return True
-            rest = piece[-HEAD:]
-    return False
 
 
 def _print(value: Any) -> None:

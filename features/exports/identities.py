@@ -2,6 +2,7 @@
 anew, those who had left and are there again.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from features.store.sql import held, name, one_value
 
 BELONGING = ("requests", "residents", "outreach")  # tables whose rows are somebody's
 FACTS = ("grid_id", "need", "requested_at", "contacted_at", "outcome")  # which few corrections change
+GROWING = re.compile(r"年龄|岁|(?:^|_)ages?(?:_|$)|天数|月数|年限")  # attributes that change by themselves
 ALL_CHANGED = 3  # columns of a household without address or telephone, from which on it seems another
 FEWEST_ANEW, SHARE_ANEW = 2, 0.5  # of the households that are new and of those that are gone
 
@@ -81,11 +83,16 @@ def _other_households(connection: duckdb.DuckDBPyConnection, table: str, given: 
 
 
 def _changed_facts(connection: duckdb.DuckDBPyConnection, table: str, given: Handed) -> list[Finding]:
-    """Findings on grids, needs and times that are others than before under the same number, for many rows at once."""
+    """Findings on grids, needs, times and attributes that are others than before under the same number, for many rows at
+    once. Ages grow without a new row.
+    """
     key, findings = TABLES[table].key[0], []
     keys = ", ".join(map(name, TABLES[table].key))
-    for column in (column for column in FACTS if column in given.columns and column in TABLES[table].columns):
-        both = f"{given.rows} new JOIN {held(table)} held USING ({keys})"
+    facts = [column for column in FACTS if column in TABLES[table].columns]
+    if TABLES[table].attributes:
+        facts += [column for column in attribute_columns(connection, table) if not GROWING.search(column)]
+    for fact in (fact for fact in facts if fact in given.columns):
+        column, both = name(fact), f"{given.rows} new JOIN {held(table)} held USING ({keys})"
         other = f"new.{column} <> held.{column}"
         count, every = connection.execute(
             f"SELECT count(*) FILTER ({other}), count(*) FROM {both}"
@@ -96,7 +103,7 @@ def _changed_facts(connection: duckdb.DuckDBPyConnection, table: str, given: Han
             f"SELECT {key}, held.{column}::VARCHAR, new.{column}::VARCHAR FROM {both} WHERE {other}"
             f" ORDER BY 1 LIMIT {EXAMPLES}"
         ).fetchall()
-        words = say(f"编号没变，{column} 变了", f"rows have the number as before and another {column}")
+        words = say(f"编号没变，{fact} 变了", f"rows have the number as before and another {fact}")
         todo = say("已按新的更正；请核对导出", "they were corrected; check the export")
         findings.append(Finding(Weight.LOOK, table, words, todo, count, _shown(pairs)))
     return findings

@@ -72,6 +72,24 @@ def match_requests(connection: duckdb.DuckDBPyConnection, rows: Staged, columns:
     return Matched(same, begun)
 
 
+def count_equal(
+    connection: duckdb.DuckDBPyConnection, rows: Staged, columns: Sequence[str]
+) -> tuple[int, int]:
+    """Count the staged requests that equal another one in household, time and need but not in number.
+
+    Returns how many there are, and how many of them tell a time of day and are not held yet. Parameters are those of
+    ``match_requests``.
+    """
+    what = f"coalesce({', '.join(column for column in ('need', 'text') if column in columns)})"
+    before = held("requests") if has_tables(connection) else "(SELECT '' AS request_id)"
+    every, new = connection.execute(f"""
+        SELECT count(*), count(*) FILTER (before.request_id IS NULL AND NOT ({_only_day("equal")})) FROM (
+            FROM {rows.usable} QUALIFY row_number() OVER (
+                PARTITION BY household_id, requested_at, {what} ORDER BY {rows.line}) > 1
+        ) equal LEFT JOIN {before} before USING (request_id)""").fetchall()[0]
+    return every, new
+
+
 def match_rows(
     connection: duckdb.DuckDBPyConnection, table: str, rows: Staged, columns: Sequence[str]
 ) -> int:

@@ -121,6 +121,8 @@ def _column_rules(contract: Table, column: str, table: str, damaged: str | None,
     if column.endswith("_id"):
         words = say(f"{column} 是 TRUE/FALSE，不是编号", f"{column} is TRUE or FALSE, no id")
         rules.append(Rule(f"lower({written}) IN ('true', 'false')", words, written, column, empties))
+        words = say(f"{column} 是没有结果的公式，不是编号", f"{column} is a formula without a result, no id")
+        rules.append(Rule(f"starts_with({written}, '=')", words, written, column, empties))
     if kind.kind != "text":
         settled = f" AND {written} <> {text(SETTLED)}" if column == "resolved_at" else ""
         unreadable = f"{written} IS NOT NULL AND {value} IS NULL{settled}"

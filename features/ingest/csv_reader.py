@@ -75,7 +75,7 @@ def read_csv(path: Path) -> TextRows:
     while at < len(content):
         size = PIECE if at >= careful_until else CAREFUL
         piece = content[at : at + size]
-        layout = _layout(piece)
+        layout = _layout(piece, len(names))
         if layout is None and size == PIECE:
             careful_until = at + size
             continue
@@ -222,8 +222,13 @@ def _recoded(content: bytes, encoding: str, errors: str = "strict") -> bytes | N
     return b"".join(parts) if any(parts) else content
 
 
-def _layout(piece: bytes) -> _Layout | None:
-    """Find the rows that end within the piece by counting quotes; None without any, or with a quote inside a field."""
+def _layout(piece: bytes, width: int) -> _Layout | None:
+    """Find the rows that end within the piece by counting quotes.
+
+    None without any, with a quote inside a field, or where one that is missing seems to have joined rows.
+
+    width: the fields that a row has.
+    """
     letters = np.frombuffer(piece, dtype=np.uint8)
     newlines = np.flatnonzero(letters == NEWLINE)
     commas = np.flatnonzero(letters == COMMA)
@@ -240,7 +245,31 @@ def _layout(piece: bytes) -> _Layout | None:
     short = np.flatnonzero((fields == 1) & (ends - starts <= 80))
     blank = [row for row in short if not piece[starts[row] : ends[row]].strip()]
     fields[blank] = 0
-    return _Layout(starts, ends, np.searchsorted(newlines, starts), fields, int(ends[-1]) + 1)
+    lines = np.searchsorted(newlines, starts)
+    for row in np.flatnonzero(np.diff(lines, append=np.searchsorted(newlines, ends[-1]) + 1) > 1):
+        text = piece[starts[row] : ends[row]].decode()
+        if fields[row] != width or joins_rows(text.split("\n"), width):
+            return None
+    return _Layout(starts, ends, lines, fields, int(ends[-1]) + 1)
+
+
+def joins_rows(lines: list[str], width: int, delimiter: str = ",") -> bool:
+    """Tell whether quotes hold lines together that seem to be rows of their own.
+
+    Such a line has as many fields as a row, and a number like the one of the first line.
+
+    >>> joins_rows(['R2,H02,"要送餐', 'R3,H03,助餐', 'R4,H04,助餐"'], 3), joins_rows(['R2,H02,"要', '1,2,3"'], 3)
+    (True, False)
+    """
+    number = _shape(lines[0], delimiter)
+    return "9" in number and any(
+        line.count(delimiter) == width - 1 > 0 and _shape(line, delimiter) == number for line in lines[1:]
+    )
+
+
+def _shape(line: str, delimiter: str) -> str:
+    """The first field of a line, with 9 for every run of digits."""
+    return re.sub(r"\d+", "9", line.split(delimiter, 1)[0].strip())
 
 
 def _balanced(letters: np.ndarray, quotes: np.ndarray) -> bool:
@@ -327,7 +356,8 @@ def _next_row(lines: list[str], at: int, width: int) -> tuple[list[str] | None, 
         if '"' in lines[at + used - 1]:
             fields = _fields("\n".join(lines[at : at + used]).rstrip("\r"))
             if fields is not None and len(fields) == width:
-                return fields, used
+                joined = joins_rows(lines[at : at + used], width)
+                return (None, 1) if joined else (fields, used)
     return None, 1
 
 

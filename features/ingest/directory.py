@@ -1,6 +1,7 @@
 """Find the tables in a directory, and refusals in files that are called like no table."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -17,17 +18,16 @@ from features.contract.table_names import (
     table_of,
 )
 from features.contract.tables import TABLES
-from features.contract.workbook_cells import WORKBOOKS
+from features.contract.workbook_cells import WORKBOOKS, read_sheets
 from features.findings import Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, TextRows
 from features.ingest.files import READERS
 from features.ingest.refusals import PLACE
-from features.ingest.workbook import SHEET_SHIFT, first_words
+from features.ingest.workbook import SHEET_SHIFT, first_words, read_workbook
 from features.language import UserError, say
 
 LINES = (1 << SHEET_SHIFT) - 1  # of a row's number: its line within its sheet
 LARGEST_LOOKED_INTO = 50_000_000  # bytes of a file that is called like no table
-ANSWERS, LIST = "answers", "list"  # in which a file of another name may hold refusals
 # in which a table may come that is not read
 OTHER_FORMATS = frozenset(
     """
@@ -42,13 +42,13 @@ class Found:
     """What lies in a directory: the file of each table in the contract's order, and the other files.
 
     unread: names of files that nothing reads.
-    refusals: files called like no table with a column that answers who refuses visits.
+    refusals: files called like no table with a column that answers who refuses visits, as they were read.
     unreadable: a line on each file that may hold refusals and cannot be looked into.
     """
 
     tables: dict[str, Path]
     unread: list[str]
-    refusals: list[Path]
+    refusals: dict[Path, TextRows]
     unreadable: list[str]
 
 
@@ -71,7 +71,7 @@ def find_tables(directory: Path) -> Found:
     if not directory.is_dir():
         raise UserError(f"{directory}：没有这个目录", f"{directory}: no such directory")
     tables: dict[str, Path] = {}
-    unread, refusals, unreadable = [], [], []
+    unread, refusals, unreadable = [], dict[Path, TextRows](), []
     for path in sorted(directory.iterdir()):
         table = table_of(path.stem) or ""
         if path.name == SETTINGS_FILE or path.name.startswith((".", "~$")):
@@ -81,9 +81,9 @@ def find_tables(directory: Path) -> Found:
                 answers = _answers_refusals(path)
             except _NotLookedInto as error:
                 unreadable.append(str(error).replace(str(path), path.name))
-                answers = False
+                answers = None
             if answers:
-                refusals.append(path)
+                refusals[path] = answers
             else:
                 unread += _unread_name(path)
         elif table in tables:
@@ -122,8 +122,8 @@ class _NotLookedInto(Exception):
     """A file that may hold refusals and cannot be read."""
 
 
-def _answers_refusals(path: Path) -> bool:
-    """Whether a file called like no table has a column that answers who refuses visits, beside the household.
+def _answers_refusals(path: Path) -> TextRows | None:
+    """Read a file called like no table that has a column that answers who refuses visits, beside the household.
 
     Raises UserError for another file that is called nearly like a table (``opt_outs (1).csv``, ``households.xls``): a
     file of any kind and a directory that may hold refusals are not passed over, nor is a table that has their columns.
@@ -135,13 +135,13 @@ def _answers_refusals(path: Path) -> bool:
         table = REFUSALS if names_refusal(path.stem) else None if suffix else table
     elif table in (None, REFUSALS) and suffix in READERS and path.is_file():
         holds = _holds_refusals(path, called=table == REFUSALS)
-        if holds == ANSWERS:
-            return True
+        if isinstance(holds, TextRows):
+            return holds
         table = REFUSALS if holds or table else None
     elif table is None and suffix in WORKBOOKS and path.is_file():
-        table = REFUSALS if any(map(names_refusal, _heads(path))) else None
+        table = REFUSALS if any(map(names_refusal, _looked_into(path)[0])) else None
     if table is None:
-        return False
+        return None
     if suffix not in READERS and path.stem.lower() == table:
         raise UserError(
             f"{path}：这种文件读不了，请另存为 .xlsx 或 .csv",
@@ -154,31 +154,32 @@ def _answers_refusals(path: Path) -> bool:
     )
 
 
-def _holds_refusals(path: Path, called: bool) -> str:
-    """Tell how a file called like no table holds refusals: ``ANSWERS``, a ``LIST``, or neither ("").
+def _holds_refusals(path: Path, called: bool) -> TextRows | bool:
+    """Tell whether a file called like no table holds refusals; one that answers who refuses is returned as it was read.
 
     ``called``: whether its name speaks of refusals. Raises _NotLookedInto for another file that cannot be read.
     """
     try:
-        heads = _heads(path)
+        heads, read_rows = _looked_into(path)
     except _NotLookedInto:
         if called:
-            return LIST
+            return True
         raise
     speaks = called or any(map(names_refusal, heads))
     if not speaks and not heads >= {"household_id", "from"}:
-        return ""
+        return False
     try:
-        read = READERS[path.suffix.lower()](path, REFUSALS)
+        read = read_rows()
     except UserError:
-        return LIST
-    if answer_columns(read):
-        return ANSWERS
-    return LIST if speaks or not tells_moves(read) else ""
+        return True
+    return read if answer_columns(read) else speaks or not tells_moves(read)
 
 
-def _heads(path: Path) -> set[str]:
-    """Return the words among which a table's header may stand. Raises _NotLookedInto where the file cannot be read."""
+def _looked_into(path: Path) -> tuple[set[str], Callable[[], TextRows]]:
+    """Return the words among which a table's header may stand, and what reads the rows, the file itself being read once.
+
+    Raises _NotLookedInto where the file cannot be read.
+    """
     missed = say(
         "；里面若有谢绝走访的，就没有读到：请改好，不要的请移走",
         "; refusals in it were not read: mend it, or move it away",
@@ -187,17 +188,19 @@ def _heads(path: Path) -> set[str]:
         raise _NotLookedInto(f"{path}{say('：太大，没有看', ': too large to be looked into')}{missed}")
     try:
         if path.suffix.lower() in WORKBOOKS:
-            return first_words(path)
-        return {name.strip().lower() for name in READERS[path.suffix.lower()](path, REFUSALS).names}
+            sheets = list(read_sheets(path))
+            return first_words(sheets), lambda: read_workbook(path, REFUSALS, sheets)
+        read = READERS[path.suffix.lower()](path, REFUSALS)
+        return {name.strip().lower() for name in read.names}, lambda: read
     except UserError as error:
         raise _NotLookedInto(f"{error}{missed}") from error
 
 
-def read_answers(path: Path) -> Answers:
-    """Read who refuses visits by the columns of a file that answer it."""
+def read_answers(path: Path, read: TextRows) -> Answers:
+    """Tell who refuses visits by the columns of a file that answer it. ``read``: its rows."""
     with path.open("rb") as file:
         digest = file_digest(file, "blake2b").hexdigest()
-    return refusing_answers(path, READERS[path.suffix.lower()](path, REFUSALS), digest)
+    return refusing_answers(path, read, digest)
 
 
 def answer_columns(read: TextRows) -> list[str]:

@@ -14,6 +14,7 @@ import duckdb
 
 from features.atomic import scratch_directory, write_atomically
 from features.contract.tables import TABLES
+from features.ingest.identifiers import forms_of, ids_in
 from features.store import waiting_refusals
 from features.store.database import STORE, begin, open_store, read_store
 from features.store.partitions import forget, root_of
@@ -32,10 +33,15 @@ def rows_of_household(workspace: Path, household_id: str) -> dict[str, list[dict
     """Return every row of a household by table, with when it became known and when another row took its place."""
     with read_store(workspace) as connection:
         households = same_as(read_changes(connection), "household", household_id)
-        return {
+        rows = {
             table: [row for household in households for row in _rows(connection, table, household)]
             for table in household_tables()
         }
+        waiting = [
+            dict(zip(waiting_refusals.COLUMNS, row, strict=True))
+            for row in _waiting(connection, household_id)
+        ]
+        return rows | ({waiting_refusals.TABLE: waiting} if waiting else {})
 
 
 def values_of_attribute(workspace: Path, attribute: str) -> dict[str, str | None]:
@@ -45,6 +51,12 @@ def values_of_attribute(workspace: Path, attribute: str) -> dict[str, str | None
             SELECT household_id, arg_max({name(attribute)}, valid_from) FROM households
             WHERE superseded_at IS NULL GROUP BY household_id""")
         return dict(rows.fetchall())
+
+
+def _waiting(connection: duckdb.DuckDBPyConnection, household_id: str) -> list[tuple[str, str, str | None]]:
+    """The refusals that wait for a household, however its id is written, alone or beside others."""
+    rows = connection.execute(f"FROM {waiting_refusals.TABLE}").fetchall()
+    return [row for row in rows if forms_of(household_id)[0] in forms_of(row[0])]
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: str, household_id: str) -> list[dict[str, Any]]:
@@ -181,8 +193,15 @@ def _persons_of(connection: duckdb.DuckDBPyConnection, household_id: str) -> lis
 
 def _forget_changes(connection: duckdb.DuckDBPyConnection, household_id: str) -> None:
     """Remove what was decided about a household: links, and merges and moves of it and its residents."""
-    for table in ("link_decisions", waiting_refusals.TABLE):
-        connection.execute(f"DELETE FROM {table} WHERE household_id = ?", [household_id])
+    connection.execute("DELETE FROM link_decisions WHERE household_id = ?", [household_id])
+    own = forms_of(household_id)[0]
+    for written, *_ in _waiting(connection, household_id):
+        others = "、".join(other for other in ids_in(written) if forms_of(other)[0] != own)
+        connection.execute(
+            f"UPDATE {waiting_refusals.TABLE} SET household_id = nullif(?, '') WHERE household_id = ?",
+            [others, written],
+        )
+    connection.execute(f"DELETE FROM {waiting_refusals.TABLE} WHERE household_id IS NULL")
     connection.execute(
         f"""DELETE FROM {TABLE} WHERE ? IN (subject, target) OR (kind <> 'household' AND subject IN (
             SELECT resident_id FROM residents WHERE household_id = ?))""",

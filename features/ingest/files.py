@@ -34,6 +34,9 @@ MOST_CELLS = 200_000_000  # of a Parquet file, which may be packed to nothing
 RETIRED = (  # what is said of a worker who has left
     r"^\s*已?(?:经|于)?[\d年月日./-]*(?:离职|离岗|辞职|退休|调离|调走|停职|停用)(?:人员|了)?[\s\d年月日./（()）-]*$"
 )
+TRACES = r"^\s*(?:[='#]|Err:)"  # with which cells begin that bear traces of a spreadsheet
+AS_TEXT, QUOTED = r'^\s*="([^"]*)"\s*$', r"^\s*'([^']*)$"  # how a spreadsheet is told that a number is a text
+ERROR = r"^\s*(?:#(?:[A-Z0/]+[!?]|N/A|GETTING_DATA|#+)|Err:\d+)\s*$"  # results of formulas that failed
 SHOWN = 8  # names of a header in a message
 
 
@@ -54,7 +57,11 @@ class TableFile:
 
 
 def place_of(file: TableFile, number: int) -> tuple[str, int]:
-    """Return where a row stands: its sheet in brackets ("" where there is only one), and its line."""
+    """Return where a row stands: its sheet in brackets ("" where there is only one), and its line; 0 for a refusal that
+    was told elsewhere.
+    """
+    if number < 0:
+        return "", 0
     sheet = f"[{file.sheets[number >> SHEET_SHIFT]}]" if len(file.sheets) > 1 else ""
     return sheet, number & ((1 << SHEET_SHIFT) - 1)
 
@@ -90,7 +97,8 @@ def read_table(table: str, path: Path) -> TableFile:
     rows = read.rows.select([*keep, len(names)]).rename_columns([*(names[index] for index in keep), LINE])
     findings = [*read.findings, *_aliased(path, aliases), *_unnamed_columns(path, names, read.rows)]
     rows, hidden = _without_hidden(path, rows)
-    findings += [*hidden, *_lost_characters(path, rows)]
+    rows, failed = _without_traces(path, rows)
+    findings += [*hidden, *failed, *_lost_characters(path, rows)]
     bad = [replace(row, content=shown(row.content)) for row in read.bad]
     if table == REFUSALS:
         columns, rows, bad, more = save_refusals(path, columns, names, rows, bad)
@@ -134,6 +142,34 @@ def _without_hidden(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]
         todo = say("请在来源清除并核对", "clear them at the source, and check these cells")
         warnings.append(Finding(Weight.LOOK, path.name, words, todo, len(places), (where,)))
     return rows, warnings
+
+
+def _without_traces(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]]:
+    """The rows with texts that are marked as such for a spreadsheet plain (="007", and '007 where most of a column is), and
+    without the errors of its formulas (#REF!), on which there is a finding.
+    """
+    count, shown = 0, []
+    for number, name in enumerate(rows.column_names[:-1]):
+        if not pc.any(pc.match_substring_regex(rows.column(number), TRACES)).as_py():
+            continue
+        column = pc.replace_substring_regex(rows.column(number), AS_TEXT, r"\1")
+        quoted, filled = (
+            pc.sum(pc.match_substring_regex(column, marked)).as_py() for marked in (QUOTED, r"\S")
+        )
+        if quoted and quoted > 0.5 * filled:
+            column = pc.replace_substring_regex(column, QUOTED, r"\1")
+        failed = pc.fill_null(pc.match_substring_regex(column, ERROR), False)
+        rows = rows.set_column(number, name, pc.if_else(failed, None, column))
+        lines = rows[LINE].filter(failed).slice(0, EXAMPLES).to_pylist()
+        count += pc.sum(failed).as_py() or 0
+        for cell, line in zip(column.filter(failed).slice(0, EXAMPLES).to_pylist(), lines, strict=True):
+            where = line_words([line & ((1 << SHEET_SHIFT) - 1)])
+            shown.append(say(f"{name} {cell.strip()}（{where}）", f"{name} {cell.strip()} ({where})"))
+    if not count:
+        return rows, []
+    words = say("有公式出错的格，当空的", "cells hold errors of formulas; they count as empty")
+    todo = say("请在原来的表里改好公式", "mend the formulas at the source")
+    return rows, [Finding(Weight.LOOK, path.name, words, todo, count, tuple(shown[:EXAMPLES]))]
 
 
 def _lost_characters(path: Path, rows: pa.Table) -> list[Finding]:
@@ -187,10 +223,15 @@ def with_refusals(connection: duckdb.DuckDBPyConnection, file: TableFile | None)
         columns.append("until")
     refusing = refusing.select([*columns, LINE])
     if file is None:
-        return TableFile(REFUSALS, Path(say("登记表", "register")), columns, [], [], refusing, [])
+        return TableFile(REFUSALS, Path(told_elsewhere()), columns, [], [], refusing, [])
     rows = pa.concat_tables([file.rows, refusing], promote_options="default")
     rows = rows.select([*(name for name in rows.column_names if name != LINE), LINE])
     return replace(file, rows=rows, columns=list(dict.fromkeys([*file.columns, *columns])))
+
+
+def told_elsewhere() -> str:
+    """Name the refusals that other tables tell."""
+    return say("别处写的谢绝", "refusals told elsewhere")
 
 
 def _refusals_from_elsewhere(connection: duckdb.DuckDBPyConnection, own: pa.Table | None) -> pa.Table:

@@ -2,21 +2,30 @@
 
 from collections.abc import Mapping
 
+import duckdb
+import pyarrow.compute as pc
+
 from features.contract.community import Community
 from features.contract.table_names import FILES
 from features.contract.tables import TABLES
 from features.exports.ages import Aged
 from features.exports.departures import Departed
-from features.exports.row_numbers import Matched
+from features.exports.row_numbers import Matched, count_equal, match_requests
 from features.findings import Finding, Weight
 from features.ingest.checks import no_household, no_record
+from features.ingest.csv_reader import LINE
 from features.ingest.files import TableFile
 from features.ingest.refusals import no_refusal
+from features.ingest.staging import LINE_NUMBER, staged, staged_rows
 from features.language import say
-from features.store.database import COVERED
+from features.store.database import COVERED, has_tables
 from features.store.quarantine import Quarantined
+from features.store.sql import one_value
 
 SHOWN = 3  # values or lines that a finding shows
+VOID = (  # states of requests
+    r"^\s*已?(?:作废|撤销|撤回|撤单|取消|无效|误报|误录|重复(?:件|单|登记)?|测试)(?:了|件|单)?\s*$"
+)
 LEAVING = ("households", "residents")  # tables of those who can move away or die
 
 
@@ -96,7 +105,44 @@ def missing_columns(files: Mapping[str, TableFile], community: Community) -> lis
     return findings
 
 
-def matched_findings(matched: Matched) -> list[Finding]:
+def request_findings(connection: duckdb.DuckDBPyConnection, file: TableFile) -> list[Finding]:
+    """Give the staged requests the numbers under which they are held; findings on numbers, equal and void requests."""
+    rows = staged_rows(file.table)
+    findings = _matched_findings(match_requests(connection, rows, file.columns))
+    count, new = count_equal(connection, rows, file.columns)
+    if count:
+        words = say(
+            "诉求与同一份里另一条的住户、时间、需求都相同，编号不同，各算一条",
+            "requests equal another one of the export in household, time and need; by their numbers they count apart",
+        )
+        todo = say("一件事登记了两次的，请只留一条", "keep one of those that were entered twice")
+        findings.append(Finding(Weight.LOOK if new else Weight.NOTE, "requests", words, todo, count))
+    for column in file.unread:
+        findings += _void_requests(connection, file, column)
+    return findings
+
+
+def _void_requests(connection: duckdb.DuckDBPyConnection, file: TableFile, column: str) -> list[Finding]:
+    """A finding on a column that nothing reads and that calls requests void, withdrawn or copies."""
+    void = file.rows.filter(pc.fill_null(pc.match_substring_regex(file.rows[column], VOID), False))
+    if not len(void):
+        return []
+    words = say(
+        f"{column} 写着作废、撤销、重复等，照样算诉求",
+        f"{column} calls requests void, withdrawn or copies; they count all the same",
+    )
+    todo = say("不算数的请不要导出", "leave out of the export what should not count")
+    connection.register("void", void.select([LINE]))
+    new = f"SELECT count(*) FROM {staged(file.table)} SEMI JOIN void USING ({LINE_NUMBER})"
+    if has_tables(connection):
+        new += " ANTI JOIN requests USING (request_id)"
+    weight = Weight.LOOK if one_value(connection, new) else Weight.NOTE
+    connection.unregister("void")
+    shown = tuple(dict.fromkeys(void[column].to_pylist()))[:SHOWN]
+    return [Finding(weight, file.path.name, words, todo, len(void), shown)]
+
+
+def _matched_findings(matched: Matched) -> list[Finding]:
     """Findings on requests that have another number than before."""
     findings = []
     if matched.same:

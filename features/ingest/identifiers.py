@@ -1,9 +1,10 @@
-"""Identifiers that a spreadsheet has damaged, or that differ only in how they are written."""
+"""Identifiers that a spreadsheet has damaged, or that differ only in how they are written, and households by what the
+register knows of their people."""
 
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -11,10 +12,18 @@ import pyarrow.compute as pc
 
 from features.contract.spoken_values import chinese_number
 from features.findings import EXAMPLES, Finding, Weight
+from features.ingest.csv_reader import LINE
 from features.language import say
 from features.store import waiting_refusals
-from features.store.sql import name, one_value
+from features.store.sql import name, one_value, text
 
+PERSONAL = (  # columns that point at a household, the surest first
+    ("身份证", "证件号", "id_card", "id_number"),
+    ("电话", "手机", "联系方式", "phone", "mobile", "tel"),
+    ("地址", "住址", "门牌", "address"),
+    ("姓名", "户主", "名字", "name"),
+)
+REGISTERS = ("households", "residents")  # whose columns may name a person
 LOOKED_AT = 1000  # unknown households that are compared with known ones
 FEWEST_RENUMBERED, SHARE_RENUMBERED = 5, 0.1  # of an export's households
 EXACT_DIGITS = 15  # that a spreadsheet keeps of a number
@@ -134,7 +143,16 @@ def forms_of(household: str) -> list[str]:
     (['H3'], ['H3、H4', 'H3', 'H4'])
     """
     narrow = unicodedata.normalize("NFKC", household)
-    return list(dict.fromkeys([loose(narrow), *map(loose, _BETWEEN.split(narrow))]))
+    return list(dict.fromkeys([loose(narrow), *map(loose, ids_in(narrow))]))
+
+
+def ids_in(cell: str) -> list[str]:
+    """Return the ids that a cell may hold.
+
+    >>> ids_in("H03、h4")
+    ['H03', 'h4']
+    """
+    return [part for part in _BETWEEN.split(cell) if part]
 
 
 def wait_no_longer(connection: duckdb.DuckDBPyConnection) -> None:
@@ -281,3 +299,44 @@ def _insert(connection: duckdb.DuckDBPyConnection, query: str, rows: list[tuple[
         connection.register("names", pa.table(columns, names=["column_name", "area", "other"]))
         connection.execute(query)
         connection.unregister("names")
+
+
+def households_with(
+    connection: duckdb.DuckDBPyConnection, kind: Sequence[str], values: list[str]
+) -> dict[str, list[str]]:
+    """Households by a value in one of the register's columns of a kind, as it came or as it is held."""
+    tables = ", ".join(text(source) for table in REGISTERS for source in (table, f"staged_{table}"))
+    columns = connection.execute(
+        f"SELECT table_name, column_name FROM duckdb_columns() WHERE table_name IN ({tables})"
+    ).fetchall()
+    parts = [
+        f"SELECT household_id, {_same(name(column))} AS said FROM {table}"
+        for table, column in columns
+        if of_kind(column, kind)
+    ]
+    if not parts or not values:
+        return {}
+    connection.register("said_values", pa.table({"said": pa.array(values, type=pa.string())}))
+    rows = connection.execute(f"""
+        SELECT said, list(DISTINCT household_id) FROM ({" UNION ALL ".join(parts)}) SEMI JOIN said_values USING (said)
+        WHERE household_id IS NOT NULL GROUP BY said""").fetchall()
+    connection.unregister("said_values")
+    return dict(rows)
+
+
+def of_kind(column: str, kind: Sequence[str]) -> bool:
+    """Whether a column is called by one of a kind's words."""
+    return column not in ("household_id", LINE) and any(word in column.lower() for word in kind)
+
+
+def same(value: str) -> str:
+    """What two ways to write a name, number or address have in common.
+
+    >>> same(" 138-0000 0000"), same("王 阿姨")
+    ('13800000000', '王阿姨')
+    """
+    return re.sub(r"[\s()-]", "", unicodedata.normalize("NFKC", value)).lower()
+
+
+def _same(value: str) -> str:
+    return f"lower(regexp_replace({value}, '[\\s()-]', '', 'g'))"

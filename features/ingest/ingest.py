@@ -21,9 +21,10 @@ from features.exports.comparison import Handed, compare_export, refused_line, ta
 from features.exports.dates import corrections_from, covered_until, is_older, sql_time
 from features.exports.departures import end_departed, release_workers
 from features.exports.identities import changed_identities
-from features.exports.row_numbers import ALIKE, match_requests, match_rows
+from features.exports.row_numbers import ALIKE, match_rows
 from features.findings import Finding, Weight
 from features.ingest.checks import no_household
+from features.ingest.csv_reader import TextRows
 from features.ingest.directory import Found, find_tables, read_answers, require_tables
 from features.ingest.erasure import drop_erased
 from features.ingest.files import TableFile, has_left, place_of, read_table, with_need_ids, with_refusals
@@ -34,9 +35,9 @@ from features.ingest.finding_words import (
     departed_findings,
     gone_workers,
     late_finding,
-    matched_findings,
     missing_columns,
     older_finding,
+    request_findings,
     same_findings,
     unread_refusals,
 )
@@ -72,7 +73,7 @@ from features.store.export_history import (
 )
 from features.store.quarantine import Quarantined, write_quarantine
 from features.store.sql import add_macros, one_value, text
-from features.store.waiting_refusals import keep_waiting
+from features.store.waiting_refusals import keep_waiting, remember_refusals
 
 
 def ingest(
@@ -104,10 +105,8 @@ def ingest(
     try:
         workspace.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(
-            f"{workspace}：不能用作工作区（{error.strerror}）",
-            f"{workspace}: no place for a workspace ({error.strerror})",
-        ) from error
+        zh = f"{workspace}：不能用作工作区（{error.strerror}）"
+        raise UserError(zh, f"{workspace}: no place for a workspace ({error.strerror})") from error
     with open_store(workspace) as connection:
         run = _Ingest(connection, workspace, settings.community, report, tell)
         _load(run, found, everything)
@@ -201,16 +200,17 @@ def _stage(run: _Ingest, found: Found) -> dict[str, TableFile]:
     connection.execute("CREATE TEMP TABLE known_households (household_id VARCHAR)")
     connection.execute('CREATE TEMP TABLE refusing (household_id VARCHAR, "from" VARCHAR, "until" VARCHAR)')
     connection.execute("CREATE TEMP TABLE known_waiting AS SELECT *, true AS whole FROM refusing")
+    remember_refusals(connection, ingested := has_tables(connection))
     with report.stage("read"):
-        for path in found.refusals:
-            _take_answers(run, path)
+        for path, rows in found.refusals.items():
+            _take_answers(run, path, rows)
     connection.execute("CREATE TEMP TABLE area_names (column_name VARCHAR, normal VARCHAR, area VARCHAR)")
-    if has_tables(connection):
+    if ingested:
         connection.execute("INSERT INTO known_households SELECT DISTINCT household_id FROM households")
         remember_areas(connection)
     need_ids = {name: need.id for need in needs for name in (need.name.zh, need.name.en) if name}
     need_ids |= {need.id: need.id for need in needs}
-    for table in TABLES:
+    for table in sorted(TABLES, key=lambda table: table == REFUSALS):  # the others may tell refusals too
         with report.stage("read"):
             file = _read(run, table, found.tables.get(table))
         if file is None:
@@ -240,14 +240,14 @@ def _read(run: _Ingest, table: str, path: Path | None) -> TableFile | None:
     return with_refusals(run.connection, file)
 
 
-def _take_answers(run: _Ingest, path: Path) -> None:
+def _take_answers(run: _Ingest, path: Path, rows: TextRows) -> None:
     """Add the households that a file of another name says to refuse visits to the table ``refusing``."""
-    answers = read_answers(path)
+    answers = read_answers(path, rows)
     run.report.add_content(answers.digest)
     if answers.rows:
         run.connection.executemany("INSERT INTO refusing VALUES (?, ?, ?)", answers.rows)
-    run.report.findings += answers.findings
-    run.report.findings += [Finding(Weight.PROTECT, path.name, line) for line in answers.unread]
+    unread = [Finding(Weight.PROTECT, path.name, line) for line in answers.unread]
+    run.report.findings += [*answers.findings, *unread]
     run.report.unread_refusals += answers.unread
 
 
@@ -270,7 +270,8 @@ def _check(run: _Ingest, file: TableFile) -> TableFile:
         more, repeated, matched = match_refusals(connection, staged(table), PROBLEM, file.rows)
         report.findings += matched
     elif table == "requests" and "text" in file.columns:
-        report.unmatched_texts = unmatched_texts(connection, file, community)
+        report.unmatched_texts, off = unmatched_texts(connection, file, community)
+        report.findings += off
     elif table == "programme_history":
         report.unknown_programmes = unknown_programmes(connection, community)
     if table != "households" and table != REFUSALS and "household_id" in file.columns:
@@ -285,8 +286,7 @@ def _check(run: _Ingest, file: TableFile) -> TableFile:
         quarantined=len(refused) + erased,
         erased=erased,
     )
-    if table == REFUSALS:
-        report.unread_refusals += unread_refusals(file, refused)
+    report.unread_refusals += unread_refusals(file, refused if table == REFUSALS else [])
     run.quarantined.extend(row for _, row in refused)
     return file
 
@@ -295,9 +295,11 @@ def _derive(run: _Ingest, file: TableFile) -> TableFile:
     """Fill what other columns of a staged table say: ends, births, refusals, numbers; the file with columns added."""
     connection, report = run.connection, run.report
     table, every, holds = file.table, [*file.columns, *file.attributes], f"{PROBLEM} IS NULL"
-    report.findings += spoken_refusals(connection, table, file.rows, file.columns)
+    spoken = spoken_refusals(connection, table, file.rows, file.columns)
+    report.findings += spoken
+    report.unread_refusals += [finding.line() for finding in spoken if finding.weight == Weight.PROTECT]
     if table == "requests":
-        report.findings += matched_findings(match_requests(connection, staged_rows(table), file.columns))
+        report.findings += request_findings(connection, file)
     elif table in ALIKE:
         report.findings += same_findings(table, match_rows(connection, table, staged_rows(table), every))
     if table not in LEAVING:
@@ -368,9 +370,8 @@ def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> No
         if stored.late:
             late[table] = stored.late
         if table == REFUSALS:
-            keep_waiting(
-                connection, f"(SELECT * FROM {staged(table)} WHERE {PROBLEM} = {text(no_household())})"
-            )
+            unknown = f"(SELECT * FROM {staged(table)} WHERE {PROBLEM} = {text(no_household())})"
+            keep_waiting(connection, unknown)
         if table == "workers" and everything and not older:
             unread = [row.row for row in run.quarantined if row.table == table and row.reason != has_left()]
             gone, alarms = release_workers(connection, staged(table), " ".join(unread))

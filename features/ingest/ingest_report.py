@@ -11,7 +11,8 @@ from pathlib import Path
 
 from features.contract.table_names import FILES, REFUSALS, table_of
 from features.findings import Finding, Weight, line_words, worst_first
-from features.ingest.checks import no_record
+from features.ingest.checks import no_household, no_record
+from features.ingest.files import told_elsewhere
 from features.language import language, say
 
 # changes of community.yaml after which a model answers another question: which needs, of whom, and when
@@ -151,12 +152,18 @@ class IngestReport:
         refusal = say(
             "谢绝没读到，这一户可能还会上名单", "a refusal that was not read: its household may be listed"
         )
+        waits = say(
+            "先等着，住户表里有了这一户就生效", "they wait, and hold once the register has the household"
+        )
         unused = say("这些行没读进", "these rows are not used")
         findings = []
         for (file, problem), lines in self.problems.items():
             refuses = table_of(Path(file).stem) == REFUSALS
-            shown = (line_words(lines),) if lines else ()
+            placed = [line for line in lines if line]
+            shown = (line_words(placed),) if placed else ()
             weight, todo = (Weight.PROTECT, refusal) if refuses else (Weight.LOST, unused)
+            if file == told_elsewhere() and problem == no_household():
+                weight, todo = Weight.PROTECT, waits
             if problem == no_record():
                 weight, todo = Weight.NOTE, unused
             findings.append(Finding(weight, file, problem, todo, len(lines), shown))

@@ -3,8 +3,6 @@ register that say it."""
 
 import csv
 import io
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +16,13 @@ from features.contract.spoken_values import TRUE, plain
 from features.contract.table_names import REFUSALS, names_refusal
 from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight, line_words
+from features.ingest.checks import EARLIEST, REFUSAL
 from features.ingest.csv_reader import LINE, BadRow
-from features.ingest.identifiers import forms_of, households_by_form
+from features.ingest.identifiers import PERSONAL, forms_of, households_by_form, households_with, of_kind, same
 from features.ingest.translated_cells import WORDS
+from features.ingest.workbook import SHEET_SHIFT
 from features.language import say
+from features.store.database import attribute_columns, has_tables
 from features.store.quarantine import Quarantined
 from features.store.sql import name, one_value, text
 
@@ -32,16 +33,10 @@ SPOKEN = {
     "residents": "valid_from",
     "requests": "requested_at",
     "outreach": "contacted_at",
+    "feedback": "recorded_at",
 }
 SPEAKING = "访|扰|上门|入户|联系|开门|再来"  # one of which every text has that asks for no visits
 ONES = ("1", "1.0")
-REGISTERS = ("households", "residents")  # whose columns may say that visits are refused
-PERSONAL = (  # columns that point at a household, the surest first
-    ("身份证", "证件号", "id_card", "id_number"),
-    ("电话", "手机", "联系方式", "phone", "mobile", "tel"),
-    ("地址", "住址", "门牌", "address"),
-    ("姓名", "户主", "名字", "name"),
-)
 
 
 def save_refusals(
@@ -118,7 +113,7 @@ def spoken_refusals(
     texts = [
         column
         for column in rows.column_names[:-1]
-        if (column not in contract or column in ("text", "outcome")) and not tells_refusal(column)
+        if (column not in contract or column in ("text", "outcome", "note")) and not tells_refusal(column)
     ]
     for column in texts:
         speaking = pc.fill_null(pc.match_substring_regex(rows[column], SPEAKING), False)
@@ -126,24 +121,83 @@ def spoken_refusals(
         known = answers if column == "outcome" else set()
         said = [cell for cell in distinct if cell.strip() not in known and may_refuse_visits(cell, request)]
         refusing = [cell for cell in said if refuses_visits(cell, request)]
-        findings += _unsure(table, column, [cell for cell in said if cell not in refusing])
+        unsure = [cell for cell in said if cell not in refusing]
+        findings += _unsure(table, column, unsure and _not_held(connection, table, column, unsure))
         if not refusing:
             continue
-        lines = rows.filter(pc.is_in(rows[column], value_set=pa.array(refusing))).select([LINE])
-        connection.register("speaking", lines)
-        count = one_value(
-            connection, f"SELECT count(*) FROM staged_{table} SEMI JOIN speaking USING ({_LINE})"
-        )
-        connection.execute(
-            f"INSERT INTO refusing SELECT household_id, ({since})::VARCHAR, NULL FROM staged_{table}"
-            f" SEMI JOIN speaking USING ({_LINE}) WHERE household_id IS NOT NULL"
-        )
-        connection.unregister("speaking")
+        lines = rows.filter(pc.is_in(rows[column], value_set=pa.array(refusing))).select([column, LINE])
+        connection.register("speaking", lines.rename_columns(["row:said", LINE]))
+        told = f"""(SELECT household_id, {since} AS since, "row:said" AS said, {_LINE}
+            FROM staged_{table} JOIN speaking USING ({_LINE}))"""
         words = say(
             f"{column} 里写着谢绝走访，按谢绝处理", f"{column} says that visits are refused: they are"
         )
-        findings.append(Finding(Weight.LOOK, table, words, how_to_end(), count, tuple(refusing)[:EXAMPLES]))
+        findings += [*_refusing(connection, told, table, words), *_of_nobody(connection, table, column, told)]
+        connection.unregister("speaking")
+    if table == "feedback" and "kind" in columns:  # those of known households act by themselves
+        connection.execute(
+            f"INSERT INTO refusing SELECT household_id, recorded_at::VARCHAR, NULL FROM staged_{table}"
+            f" WHERE kind = {text(REFUSAL)} AND household_id IS NOT NULL"
+            " AND household_id NOT IN (SELECT household_id FROM known_households)"
+        )
     return findings
+
+
+def _refusing(connection: duckdb.DuckDBPyConnection, rows: str, table: str, words: str) -> list[Finding]:
+    """Add rows to the table ``refusing``; a finding tells those that are not held since earlier exports.
+
+    rows: SQL with household_id, since (the time from which it refuses) and said. table, words: of the finding.
+    """
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE told_now AS SELECT household_id, since, said FROM {rows} told"
+        " WHERE household_id IS NOT NULL"
+    )
+    connection.execute("INSERT INTO refusing SELECT household_id, since::VARCHAR, NULL FROM told_now")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE told_anew AS FROM told_now WHERE"
+        f" (household_id, coalesce(since, {EARLIEST})) NOT IN (FROM held_refusals)"
+    )
+    every, new = (one_value(connection, f"SELECT count(*) FROM {told}") for told in ("told_now", "told_anew"))
+    if not new:
+        all_before = f"{words}{say('（都是以前已经处理的）', ' (all since earlier exports)')}"
+        return [Finding(Weight.NOTE, table, all_before, "", every)] if every else []
+    before = every - new
+    more = (
+        say(f"（另有 {before} 处以前已经处理）", f" ({before} more since earlier exports)") if before else ""
+    )
+    shown = connection.execute(
+        f"SELECT said FROM told_anew GROUP BY said ORDER BY count(*) DESC, said LIMIT {EXAMPLES}"
+    )
+    examples = tuple(said for (said,) in shown.fetchall())
+    return [Finding(Weight.LOOK, table, f"{words}{more}", how_to_end(), new, examples)]
+
+
+def _not_held(
+    connection: duckdb.DuckDBPyConnection, table: str, column: str, texts: Sequence[str]
+) -> list[str]:
+    """The texts that the records do not have in a column yet."""
+    if not has_tables(connection) or column not in (
+        *TABLES[table].columns,
+        *attribute_columns(connection, table),
+    ):
+        return [*texts]
+    held = {cell for (cell,) in connection.execute(f"SELECT DISTINCT {name(column)} FROM {table}").fetchall()}
+    return [cell for cell in texts if cell.strip() not in held]
+
+
+def _of_nobody(connection: duckdb.DuckDBPyConnection, table: str, column: str, rows: str) -> list[Finding]:
+    """A finding on rows (SQL) that refuse and name no household."""
+    lines = connection.execute(
+        f"SELECT {_LINE} FROM {rows} told WHERE household_id IS NULL ORDER BY 1"
+    ).fetchall()
+    if not lines:
+        return []
+    words = say(
+        f"{column} 里写着谢绝走访，但没有户号，看不出是哪一户",
+        f"{column} says that visits are refused, and nobody can tell by whom",
+    )
+    shown = (line_words([line & ((1 << SHEET_SHIFT) - 1) for (line,) in lines]),)
+    return [Finding(Weight.PROTECT, table, words, say("请补上户号", "give the household"), len(lines), shown)]
 
 
 def _unsure(table: str, column: str, texts: list[str]) -> list[Finding]:
@@ -181,21 +235,18 @@ def register_refusals(
         counted = connection.execute(
             f"SELECT {name(column)}, count(*) FROM {rows} WHERE {name(column)} IS NOT NULL GROUP BY ALL ORDER BY 2 DESC"
         ).fetchall()
-        refusing = {value: count for value, count in counted if refuses(column, value)}
+        refusing = [value for value, _ in counted if refuses(column, value)]
         if not refusing:
             continue
-        connection.execute(
-            f"INSERT INTO refusing SELECT household_id, valid_from::VARCHAR, NULL FROM {rows}"
-            f" WHERE {name(column)} IN ({', '.join(map(text, refusing))})"
-        )
+        told = f"""(SELECT household_id, valid_from AS since, {name(column)} AS said FROM {rows}
+            WHERE said IN ({", ".join(map(text, refusing))}))"""
+        words = say(f"{column} 写明谢绝走访，按谢绝处理", f"{column} says that visits are refused: they are")
+        findings += _refusing(connection, told, table, words)
         if not _is_answer(counted):  # a list of households may stand beside the register
             connection.execute(
                 f"INSERT INTO refusing SELECT DISTINCT {name(column)}, NULL, NULL FROM {rows}"
                 f" WHERE {name(column)} IN (SELECT household_id FROM {rows} UNION FROM known_households)"
             )
-        words = say(f"{column} 写明谢绝走访，按谢绝处理", f"{column} says that visits are refused: they are")
-        count, shown = sum(refusing.values()), tuple(refusing)[:EXAMPLES]
-        findings.append(Finding(Weight.LOOK, table, words, how_to_end(), count, shown))
     return findings
 
 
@@ -275,35 +326,12 @@ def _by_person(missing: _Open, rows: pa.Table, lines: set[int]) -> dict[int, lis
     matches: dict[int, list[str]] = {}
     for kind, columns in kinds.items():
         said = {row[LINE]: {same(row[column]) for column in columns if row[column]} for row in persons}
-        known = _households_with(missing.connection, kind, sorted(set().union(*said.values())))
+        known = households_with(missing.connection, kind, sorted(set().union(*said.values())))
         for line, values in said.items():
             households = sorted({household for value in values for household in known.get(value, ())})
             if households:
                 matches.setdefault(line, households)
     return matches
-
-
-def _households_with(
-    connection: duckdb.DuckDBPyConnection, kind: Sequence[str], values: list[str]
-) -> dict[str, list[str]]:
-    """Households by a value in one of the register's columns of a kind, as it came or as it is held."""
-    tables = ", ".join(text(source) for table in REGISTERS for source in (table, f"staged_{table}"))
-    columns = connection.execute(
-        f"SELECT table_name, column_name FROM duckdb_columns() WHERE table_name IN ({tables})"
-    ).fetchall()
-    parts = [
-        f"SELECT household_id, {_same(name(column))} AS said FROM {table}"
-        for table, column in columns
-        if of_kind(column, kind)
-    ]
-    if not parts or not values:
-        return {}
-    connection.register("said_values", pa.table({"said": pa.array(values, type=pa.string())}))
-    rows = connection.execute(f"""
-        SELECT said, list(DISTINCT household_id) FROM ({" UNION ALL ".join(parts)}) SEMI JOIN said_values USING (said)
-        WHERE household_id IS NOT NULL GROUP BY said""").fetchall()
-    connection.unregister("said_values")
-    return dict(rows)
 
 
 def _put(missing: _Open, matched: list[tuple[int, str]]) -> tuple[int, int]:
@@ -367,21 +395,3 @@ def _matched_findings(
         todo = say("请核对并补上 household_id", "check them, and give household_id")
         findings.append(Finding(Weight.LOOK, REFUSALS, words, todo, len(by_person), shown))
     return findings
-
-
-def of_kind(column: str, kind: Sequence[str]) -> bool:
-    """Whether a column is called by one of a kind's words."""
-    return column not in (PLACE, LINE) and any(word in column.lower() for word in kind)
-
-
-def same(value: str) -> str:
-    """What two ways to write a name, number or address have in common.
-
-    >>> same(" 138-0000 0000"), same("王 阿姨")
-    ('13800000000', '王阿姨')
-    """
-    return re.sub(r"[\s()-]", "", unicodedata.normalize("NFKC", value)).lower()
-
-
-def _same(value: str) -> str:
-    return f"lower(regexp_replace({value}, '[\\s()-]', '', 'g'))"

@@ -33,12 +33,9 @@ ABSENT = (
     "NaT",
     "None",
     r"\N",
-    "#N/A",
     "N/A",
     "<NA>",
     "<null>",
-    "#REF!",
-    "#VALUE!",
 )
 SIGNS = ("-", "--", "—", "——", "/", "\\")  # for nothing
 NONE_YET = (*SIGNS, *sorted(UNKNOWN), "无", "暂无", "未评价", "未评", "无评价", "未回访", "未回复", "拒评")

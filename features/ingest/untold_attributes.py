@@ -283,12 +283,27 @@ def _finding(file: TableFile, attribute: str, texts: np.ndarray, counts: np.ndar
     return Finding(Weight.LOST, file.path.name, words, todo, int(counts[other].sum()), shown)
 
 
-def unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, community: Community) -> int:
-    """Count the requests of a file that came as text and match no need's keywords."""
+def unmatched_texts(
+    connection: duckdb.DuckDBPyConnection, file: TableFile, community: Community
+) -> tuple[int, list[Finding]]:
+    """Count the requests of a file that came as text and match no need's keywords; tell of those that call one off."""
     only_text = "AND need IS NULL" if "need" in file.columns else ""
     texts = f"(SELECT text FROM {good_rows('requests')} WHERE text IS NOT NULL {only_text})"
     match_texts(connection, community, f"SELECT DISTINCT text FROM {texts}")
-    return one_value(connection, f"SELECT count(*) FROM {texts} ANTI JOIN text_needs USING (text)")
+    off = f"(FROM {texts} JOIN called_off USING (text) ANTI JOIN text_needs USING (text))"
+    count = one_value(connection, f"SELECT count(*) FROM {off}")
+    unmatched = (
+        f"SELECT count(*) FROM {texts} ANTI JOIN text_needs USING (text) ANTI JOIN called_off USING (text)"
+    )
+    findings = []
+    if count:
+        shown = connection.execute(
+            f"SELECT DISTINCT text FROM {off} ORDER BY text LIMIT {EXAMPLES}"
+        ).fetchall()
+        words = say("原话是取消或不再需要，不算诉求", "texts that only call a need off count as no request")
+        examples = tuple(cell for (cell,) in shown)
+        findings = [Finding(Weight.NOTE, "requests", words, "", count, examples)]
+    return one_value(connection, unmatched), findings
 
 
 def unknown_programmes(connection: duckdb.DuckDBPyConnection, community: Community) -> list[str]:

@@ -1,6 +1,6 @@
 """Read a workbook: every sheet that has the table's header, merged cells, headers of two rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from features.contract.refusing_words import may_refuse_visits
 from features.contract.table_names import REFUSALS, contract_names, names_refusal, table_named
 from features.contract.tables import TABLES
 from features.contract.workbook_cells import SheetCells, days_since_1900, read_sheets
@@ -34,19 +35,22 @@ class Sheet:
     findings: list[Finding] = field(default_factory=list)
 
 
-def read_workbook(path: Path, table: str) -> TextRows:
+def read_workbook(path: Path, table: str, whole: Iterable[SheetCells] | None = None) -> TextRows:
     """Read every sheet that has the table's header, hidden ones first, so that visible ones take precedence.
+
+    whole: the file's sheets, where they have been read.
 
     Raises UserError when the file is damaged, has no such header at all, or has a sheet of another table.
     """
     sheets, findings, first = [], [], None
-    for cells in sorted(read_sheets(path), key=lambda sheet: sheet.visible):
+    whole = read_sheets(path) if whole is None else whole
+    for cells in sorted(whole, key=lambda sheet: sheet.visible):
         read = _read_sheet(cells, table, path)
         if isinstance(read, Sheet):
             sheets.append(read)
             findings += read.findings + ([] if cells.visible else [_hidden(path, cells.name)])
             findings += [_struck(path, cells)] if cells.struck else []
-            findings += _hidden_parts(path, cells, read)
+            findings += [*_hidden_parts(path, cells, read), *_comments(path, cells)]
         elif read:
             findings.append(read)
         if first is None or cells.name.strip().lower() == table:
@@ -58,10 +62,10 @@ def read_workbook(path: Path, table: str) -> TextRows:
     return _joined(path, sheets, findings)
 
 
-def first_words(path: Path) -> set[str]:
+def first_words(sheets: Iterable[SheetCells]) -> set[str]:
     """The names of a workbook's sheets, and the words in the rows of each among which its header may stand."""
     words = set()
-    for sheet in read_sheets(path):
+    for sheet in sheets:
         cells = {str(value).strip().lower() for row in sheet.rows[:HEADER_WITHIN] for value in row}
         words |= {sheet.name, *(cell for cell in cells if len(cell) <= HEADING)}
     return words
@@ -112,6 +116,25 @@ def _hidden_parts(path: Path, sheet: SheetCells, read: Sheet) -> list[Finding]:
         "a filter that was left on is fine; delete what should not be read",
     )
     return [Finding(Weight.LOOK, path.name, words, todo)]
+
+
+def _comments(path: Path, sheet: SheetCells) -> list[Finding]:
+    """Findings on comments, which nothing reads, and on those of them that may refuse visits."""
+    refusing = [row + 1 for row, said in sheet.comments if may_refuse_visits(said, request=False)]
+    findings = []
+    if sheet.comments:
+        words = say(f"工作表 {sheet.name} 的批注没有读", f"comments in sheet {sheet.name} are not read")
+        shown = tuple(said.strip() for _, said in sheet.comments[:EXAMPLES])
+        findings.append(Finding(Weight.NOTE, path.name, words, "", len(sheet.comments), shown))
+    if refusing:
+        where = line_words(refusing)
+        words = say(
+            f"工作表 {sheet.name} {where}的批注像是谢绝走访，没有读",
+            f"sheet {sheet.name} {where}: a comment that may refuse visits is not read",
+        )
+        todo = say("请写进 opt_outs，再删去批注", "put it into opt_outs, and delete the comment")
+        findings.append(Finding(Weight.PROTECT, path.name, words, todo, len(refusing)))
+    return findings
 
 
 def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | None:

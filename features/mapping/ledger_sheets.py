@@ -11,7 +11,7 @@ from typing import Any
 from features.alphabet import is_plain_name, shown
 from features.contract.workbook_cells import WORKBOOKS, SheetCells, days_since_1900, read_sheets
 from features.contract.workbook_process import CELLS
-from features.ingest.csv_reader import as_utf8
+from features.ingest.csv_reader import as_utf8, joins_rows
 from features.language import UserError
 from features.mapping.chat import COLUMNS, messages_of
 from features.mapping.column_content import DOOR, ID_CARD, PHONE
@@ -121,9 +121,15 @@ def _read_text(path: Path) -> SheetCells:
     head = "\n".join(text.splitlines()[:HEADER_WITHIN])
     delimiter = max(DELIMITERS, key=head.count)
     rows: list[list[Any]] = []
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    reader, lines = csv.reader(io.StringIO(text), delimiter=delimiter), text.split("\n")
     try:
         for row in reader:
+            if joins_rows(lines[len(rows) : reader.line_num], len(row), delimiter):
+                raise UserError(
+                    f"{path} 第 {len(rows) + 1} 行：引号没有配对，把后面的行也读进了一格，请改正",
+                    f"{path} line {len(rows) + 1}: a quote without its counterpart takes the rows below into one cell;"
+                    " mend it",
+                )
             # a text with line breaks takes several lines; the row stands on its last one
             rows += [[] for _ in range(reader.line_num - len(rows) - 1)]
             rows.append(row)
@@ -261,7 +267,7 @@ def _tidy(value: Cell) -> Cell:
     """Strip a cell's text of blanks and characters that do not show; questionnaires write (空) for no answer."""
     if not isinstance(value, str):
         return value
-    text = shown(value).strip().lstrip("'")
+    text = re.sub(r'^="([^"]*)"$', r"\1", shown(value).strip()).lstrip("'")
     return "" if text in NO_ANSWER else text
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from features.contract.refusing_words import refuses
 from features.contract.spoken_values import ABOVE, plain, read_truth
 from features.language import say
 from features.linking.mentions import mentions
@@ -205,7 +206,8 @@ def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:
         if not text:
             continue
         field = "text" if field == "title" else field
-        text = _refusing(column, text) if field == "refusal" else text
+        if field == "refusal":
+            text = "是" if refuses(column, text) else ""
         if field == "text" and (option := option_of(column)[1]) and (ticked := tick(text)) is not None:
             text = option if ticked else ""
         if field in ("text", "result") and not (text := _words(text)):
@@ -219,19 +221,6 @@ def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:
         if field in TEXTS:
             values[field] = text
     return values
-
-
-def _refusing(column: str, text: str) -> str:
-    """Return what a cell says of a refusal; "" for a plain no, or for a yes where the column asks who is willing.
-
-    >>> _refusing("拒访", "是"), _refusing("拒访", "否"), _refusing("愿意走访", "是"), _refusing("愿意走访", "否")
-    ('是', '', '', '否')
-    """
-    asks_who_is_willing = re.search("愿意|同意|接受", column) and not re.search("[不拒]", column)
-    truth = read_truth(text)
-    if asks_who_is_willing:
-        return text if truth is False or re.search("[不拒没]", text) else ""
-    return "" if truth is False or text in NOTHING else text
 
 
 def _words(text: str) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from features.contract.attribute_values import Texts, read_texts
 from features.contract.community import Community
+from features.contract.refusing_words import wanted_part
 from features.contract.table_names import attribute_names
 from features.contract.tables import ARMS, OUTCOMES
 from features.point_in_time.records import Records, day_of, microgrid_id
@@ -121,10 +122,10 @@ def attribute_text(value: Any) -> str | None:
 
 
 def need_of_text(text: str | None, community: Community) -> int:
-    """Find the need whose keywords a text contains, by the rule of ``keywords.match_texts``; -1 where there is none."""
+    """Find the need whose keywords a text contains, by the rule of ``reader.match_texts``; -1 where there is none."""
     if not text:
         return -1
-    small, best, best_need = text.lower(), (0, 0), -1
+    small, best, best_need = wanted_part(text).lower(), (0, 0), -1
     for index, need in enumerate(community.needs):
         hits = {word for keyword in need.keywords if (word := keyword.strip().lower()) and word in small}
         score = (len(hits), max(map(len, hits), default=0))

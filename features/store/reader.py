@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from features.contract.attribute_values import Texts, read_texts
 from features.contract.community import Community, read_community
+from features.contract.refusing_words import CALLS_OFF, wanted_part
 from features.contract.settings_file import SETTINGS_FILE
 from features.contract.tables import ARMS, FEEDBACK, OUTCOMES, TABLES
 from features.language import UserError
@@ -324,7 +325,8 @@ def match_texts(connection: duckdb.DuckDBPyConnection, community: Community, tex
     """Make the temporary table ``text_needs`` (text, need_index), with a row for each text that matches a need.
 
     ``texts``: SQL of distinct texts in a column ``text``. The need with most keywords in the text wins, then the one with
-    the longest keyword, then the order in community.yaml. Upper and lower case are alike.
+    the longest keyword, then the order in community.yaml. Upper and lower case are alike. What a text calls off
+    (不需要助餐了) does not count; such texts stand in the temporary table ``called_off`` (text, wanted: the rest).
     """
     keywords = sorted(
         {
@@ -336,10 +338,15 @@ def match_texts(connection: duckdb.DuckDBPyConnection, community: Community, tex
     connection.execute("CREATE OR REPLACE TEMP TABLE keywords (keyword VARCHAR, need_index SMALLINT)")
     if words := [pair for pair in keywords if pair[0]]:
         connection.executemany("INSERT INTO keywords VALUES (?, ?)", words)
+    connection.execute("CREATE OR REPLACE TEMP TABLE called_off (text VARCHAR, wanted VARCHAR)")
+    said = connection.execute(f"FROM ({texts}) WHERE regexp_matches(text, {text(CALLS_OFF)})").fetchall()
+    if off := [(said, wanted) for (said,) in said if (wanted := wanted_part(said)) != said]:
+        connection.executemany("INSERT INTO called_off VALUES (?, ?)", off)
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE text_needs AS
         SELECT text, need_index FROM (
             SELECT text, need_index, count(*) AS hits, max(length(keyword)) AS longest
-            FROM ({texts}) JOIN keywords ON contains(lower(text), keyword)
+            FROM ({texts}) LEFT JOIN called_off USING (text)
+            JOIN keywords ON contains(lower(coalesce(wanted, text)), keyword)
             GROUP BY text, need_index)
         QUALIFY row_number() OVER (PARTITION BY text ORDER BY hits DESC, longest DESC, need_index) = 1""")

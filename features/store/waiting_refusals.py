@@ -2,8 +2,23 @@
 
 import duckdb
 
+from features.contract.tables import UNDATED
+from features.store.sql import held
+
 TABLE = "waiting_refusals"
 COLUMNS = {"household_id": "VARCHAR", "from": "VARCHAR", "until": "VARCHAR"}
+
+
+def remember_refusals(connection: duckdb.DuckDBPyConnection, ingested: bool) -> None:
+    """Make the temporary table ``held_refusals`` (household_id, since) of those that count or wait before an ingest.
+
+    ingested: whether there has been an ingest before.
+    """
+    connection.execute("CREATE TEMP TABLE held_refusals (household_id VARCHAR, since TIMESTAMP)")
+    if ingested:
+        connection.execute(f"""
+            INSERT INTO held_refusals SELECT household_id, "from" FROM {held("opt_outs")}
+            UNION SELECT household_id, coalesce(try_cast("from" AS TIMESTAMP), DATE '{UNDATED}') FROM {TABLE}""")
 
 
 def keep_waiting(connection: duckdb.DuckDBPyConnection, refusals: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract.community import Community
+from features.contract.refusing_words import wanted_part
 from features.language import say
 from models.text.decisions import key_of
 from models.text.model import TextModel
@@ -110,17 +111,18 @@ def _settled(decided: pd.DataFrame | None) -> dict[str, Answer]:
 
 def _answers(texts: Sequence[str], community: Community, model: TextModel | None) -> list[Answer]:
     own_parts = [own_part(text) for text in texts]
-    words = [_keyword_needs(text, community) for text in own_parts]
+    wanted = [wanted_part(text) for text in own_parts]
+    words = [_keyword_needs(text, community) for text in wanted]
     if model is None:
         answers = [
             _by_keywords(needs)._replace(
                 more=bool(needs)
                 and not all(map(partial(_keyword_needs, community=community), matters_of(text)))
             )
-            for text, needs in zip(own_parts, words, strict=True)
+            for text, needs in zip(wanted, words, strict=True)
         ]
     else:
-        answers = _by_model(own_parts, words, model, [need.id for need in community.needs])
+        answers = _by_model(wanted, words, model, [need.id for need in community.needs])
     return [
         _of_others(text, answer, community) if not answer.needs and part.strip() != text.strip() else answer
         for text, part, answer in zip(texts, own_parts, answers, strict=True)

@@ -19,6 +19,7 @@ from features.mapping.kept_rows import FOLDER
 from features.mapping.register import RegisterTables
 from features.mapping.take_rows import SOURCE
 from service.ledgers.compose import ASIDE, LOADED, REVIEW, Composed
+from service.ledgers.proposal_lines import unseen_marks
 
 ROWS = "rows.csv"
 MOST_SHOWN = 6  # reasons
@@ -59,6 +60,7 @@ class Accounts:
             f"ledgers: {files} files, {total} records: {loaded} loaded, {review} to review, {aside} set aside",
         )
         lines = [sums, *self.unread_refusals, *self._reasons()]
+        lines += unseen_marks(self.rows["source_file"].unique())
         if self.now_loaded or self.still_waiting:
             lines.append(
                 say(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.contract.refusing_words import may_refuse_visits
+from features.contract.refusing_words import refuses_visits
 from features.contract.spoken_values import OPEN, SETTLED, plain
 from features.contract.table_names import names_refusal
 from features.language import say
@@ -288,6 +288,6 @@ def _refuses(event: dict[Any, Any]) -> bool:
     """Whether a row of a visit or request tells that the household wants no visits."""
     said = f"{event['category']} {event['text']}"
     if event["shape"] == "requests":
-        return bool(event["refusal"] or may_refuse_visits(said, request=True))
+        return bool(event["refusal"] or refuses_visits(said, request=True))
     words = " ".join(event[column] for column in ("visited", "status", "result"))
-    return bool(event["refusal"] or names_refusal(words) or may_refuse_visits(said, request=False))
+    return bool(event["refusal"] or names_refusal(words) or refuses_visits(said, request=False))

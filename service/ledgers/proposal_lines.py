@@ -1,7 +1,9 @@
 """Say how a ledger would be read: each column with its field, the reason, and samples without personal data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from features.contract.workbook_cells import SHOW_MARKS, WORKBOOKS
 from features.language import say
 from features.mapping.field_names import FIELDS
 from features.mapping.ledger_sheets import LedgerSheet
@@ -38,7 +40,24 @@ def proposal_lines(proposal: Proposal, sheets: Sequence[LedgerSheet]) -> list[st
     if proposal.mapping.unread_sheets:
         names = say("、", ", ").join(proposal.mapping.unread_sheets)
         lines.append(say(f"不读的工作表：{names}", f"sheets that are not read: {names}"))
-    return lines
+    return lines + unseen_marks([proposal.mapping.files])
+
+
+def unseen_marks(files: Iterable[str]) -> list[str]:
+    """Say of which workbooks hidden rows and struck cells cannot be seen, so that all of their rows are read."""
+    blind = [file for file in files if Path(file).suffix.lower() in {*WORKBOOKS} - {*SHOW_MARKS}]
+    names = say("、", ", ").join(blind)
+    return (
+        [
+            say(
+                f"{names}：这种格式看不出隐藏的行和划掉的格，都读了；有的话请另存为 .xlsx",
+                f"{names}: hidden rows and struck cells cannot be seen in this format and are read; save it as .xlsx"
+                " where there are some",
+            )
+        ]
+        if blind
+        else []
+    )
 
 
 def _column_line(column: Column) -> str:

@@ -234,3 +234,40 @@ def test_a_refusal_that_came_by_a_table_ends_by_an_until_there_and_not_by_leavin
     office.hand_in(opt_outs=[{**refusal, "until": "2024-05-01"}])
     assert not refuses()
     assert len(office.records().opt_outs) == 3  # what was known before stays known
+
+
+def test_equal_requests_under_two_numbers_of_one_export_both_count_and_are_told_once(office):
+    twice = [*ASKED, ask("R9", 1, ASKED[0]["requested_at"])]
+    words = "诉求与同一份里另一条的住户、时间、需求都相同，编号不同，各算一条，共 1 处"
+    report = office.hand_in(HOMES, twice)
+    assert words in said(report) and report.exit_code() == 3
+    assert len(office.records().requests) == 3
+    assert office.hand_in(HOMES, twice).exit_code() == 0
+
+
+def test_states_that_call_requests_void_are_told(office):
+    report = office.hand_in(HOMES, [{**ASKED[0], "状态": "已办结"}, {**ASKED[1], "状态": "作废"}])
+    assert "requests.csv: 状态 写着作废、撤销、重复等，照样算诉求：作废，共 1 处；不算数的请不要导出" in said(
+        report
+    )
+
+
+def test_a_need_that_is_called_off_in_words_is_no_request_and_told(office):
+    texts = ["不需要送餐了，取消", "请不要取消送餐", "送餐不要了，要托管"]
+    asked = [{**ask(f"R{n}", n + 1, "2024-03-04", ""), "text": words} for n, words in enumerate(texts)]
+    report = office.hand_in(HOMES, asked)
+    assert "requests: 原话是取消或不再需要，不算诉求：不需要送餐了，取消，共 1 处" in said(report)
+    requests = office.records().requests
+    assert dict(zip(map(str, requests.request_id), requests.need.tolist(), strict=True)) == {
+        "R0": -1,
+        "R1": 1,
+        "R2": 0,
+    }
+
+
+def test_columns_that_changed_places_are_told(office):
+    homes = [home(n, children=n % 3, elders=1 + n % 2) for n in range(1, 41)]
+    office.hand_in(homes)
+    swapped = [{**row, "children": row["elders"], "elders": row["children"]} for row in homes]
+    report = office.hand_in(swapped)
+    assert "households: 编号没变，children 变了：H1: 1 → 2、" in said(report)

@@ -450,3 +450,38 @@ def test_a_hidden_list_to_choose_from_is_no_lost_sheet(tiny_town):
     made.save(path)
     read = read_table("workers", path)
     assert len(read.rows) == 1 and not read.findings
+
+
+@pytest.mark.parametrize("pieces", PIECES)
+def test_rows_that_a_missing_quote_would_join_stay_apart(tmp_path, pieces):
+    lines = ['R1,"要', '第二行,好"', 'R2,"送餐', "R3,助餐", 'R4,助餐"', "R5,助餐"]
+    with patch.multiple(csv_rows, **pieces):
+        read = read_csv(csv_file(tmp_path, "\n".join(["id,text", *lines])))
+    assert read.rows["id"].to_pylist() == ["R1", "R3", "R4", "R5"]
+    assert [row.line for row in read.bad] == [4]
+
+
+def test_every_household_refuses_whose_row_a_missing_quote_would_join_to_another(tiny_town):
+    text = 'household_id,from,备注\nH05,2024-02-01,"本人\nH06,2024-02-01,说\nH07,2024-02-01,电话"\n'
+    (tiny_town.directory / "opt_outs.csv").write_text(text, encoding="utf-8")
+    tiny_town.ingest()
+    records = tiny_town.records()
+    assert {str(records.household_ids[one]) for one in records.opt_outs.household} == {"H05", "H06", "H07"}
+
+
+def test_texts_marked_for_a_spreadsheet_are_plain_and_failed_formulas_are_empty_and_told(tiny_town):
+    rows = [{**row, "children": f"'{row['children']}"} for row in households()]
+    rows[0] = {**rows[0], "household_id": '="H01"'}
+    rows[1] = {**rows[1], "grid_id": "#NAME?"}
+    rows[2] = {**rows[2], "household_id": '="H"&"03"'}
+    rows[3] = {**rows[3], "children": "#DIV/0!"}
+    tiny_town.write("households", rows)
+    report = tiny_town.ingest()
+    said = "\n".join(report.lines())
+    assert "households.csv: 缺少 grid_id：第 3 行" in said
+    assert "household_id 是没有结果的公式，不是编号：第 4 行" in said
+    assert "有公式出错的格，当空的：grid_id #NAME?（第 3 行）、children #DIV/0!（第 5 行），共 2 处" in said
+    records = tiny_town.records()
+    ids = [*map(str, records.household_ids)]
+    assert ids[0] == "H01" and "H02" not in ids and "H03" not in ids
+    assert records.households.attributes["children"].at(0) == "0"

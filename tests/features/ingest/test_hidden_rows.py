@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from openpyxl import Workbook, load_workbook
+from openpyxl.comments import Comment
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from tiny_town import TinyTown, households, requests
 
@@ -19,6 +20,21 @@ def test_hidden_rows_and_columns_are_read_and_said_in_one_line(tiny_town: TinyTo
     assert report.tables["households"].new == len(households()) and report.exit_code() == 3
     said = [line for line in report.lines() if "隐藏" in line]
     assert len(said) == 1 and "2 行（第 3 行起）和列 children" in said[0]
+
+
+def test_comments_are_counted_and_those_that_may_refuse_visits_are_told(tiny_town: TinyTown) -> None:
+    path = tiny_town.write("households", households(), "xlsx")
+    book = load_workbook(path)
+    book.active["A1"].comment = Comment("必填", "社区")
+    assert "批注" not in "\n".join(tiny_town.ingest().lines())
+    book.save(path)
+    report = tiny_town.ingest()
+    assert "的批注没有读：必填，共 1 处" in "\n".join(report.lines()) and report.exit_code() == 0
+    book.active["B3"].comment = Comment("已经说过不要再上门", "社区")
+    book.save(path)
+    report = tiny_town.ingest()
+    (told,) = report.unread_refusals
+    assert "第 3 行的批注像是谢绝走访，没有读，共 1 处；请写进 opt_outs" in told and told in report.lines()
 
 
 def test_bare_days_of_a_workbook_that_counts_from_1904_are_those_that_were_meant(tiny_town: TinyTown) -> None:

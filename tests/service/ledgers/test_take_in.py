@@ -363,6 +363,9 @@ def test_a_refusal_in_a_visits_text_binds(tmp_path: Path) -> None:
         ("走访2.xlsx", "是否拒访", "否", False),
         ("走访2.xlsx", "是否愿意走访", "是", False),
         ("走访2.xlsx", "是否愿意走访", "否", True),
+        ("走访2.xlsx", "是否愿意走访", "不限", False),
+        ("走访2.xlsx", "是否拒访", "正常", False),
+        ("走访2.xlsx", "走访情况", "孩子不想上门辅导", False),
     ],
 )
 def test_what_a_resident_says_against_visits_binds_and_what_others_refuse_does_not(
@@ -383,6 +386,22 @@ def test_what_a_resident_says_against_visits_binds_and_what_others_refuse_does_n
     take_in(raw, workspace)
     records = read_records(workspace)
     assert {doors(records)[at] for at in records.opt_outs.household} == ({home.door} if binds else set())
+
+
+def test_a_no_to_being_visited_in_a_register_of_persons_binds(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    write_settings(raw / "community.yaml")
+    book = Workbook()
+    book.active.append(["户号", "姓名", "与户主关系", "出生日期", "住址", "登记日期", "是否愿意走访"])
+    for number, willing in enumerate(("愿意", "否", "不限"), 1):
+        door = f"3幢2单元50{number}室"
+        book.active.append([f"000{number}", f"王{number}", "户主", "1950-01-01", door, "2023-01-01", willing])
+    book.save(raw / "人口信息登记表.xlsx")
+    map_all(raw, tmp_path / "workspace")
+    ingest_directory(raw, tmp_path / "workspace")
+    records = read_records(tmp_path / "workspace")
+    assert [records.household_ids[at] for at in records.opt_outs.household] == ["0002"]
 
 
 @pytest.mark.parametrize(("chance", "bound"), [(0.995, ["a"]), (0.95, ["a", "b"])])

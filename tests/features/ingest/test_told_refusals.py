@@ -1,0 +1,76 @@
+"""Refusals that other tables tell: of unknown households, of nobody, and those that were told before."""
+
+from tiny_town import Row, TinyTown, households, requests
+
+from features.ingest.erasure import erase_household, rows_of_household
+from features.store.database import open_store
+
+FEEDBACK = {"feedback_id": "F1", "household_id": "H03", "recorded_at": "2024-05-01", "kind": "", "note": ""}
+
+
+def refusing(town: TinyTown) -> list[str]:
+    records = town.records()
+    return sorted({str(records.household_ids[one]) for one in records.opt_outs.household})
+
+
+def test_feedback_that_refuses_waits_for_its_household_and_is_read_however_it_is_written(
+    tiny_town: TinyTown,
+) -> None:
+    said: list[Row] = [
+        {**FEEDBACK, "household_id": "H99", "kind": "do_not_contact"},
+        {**FEEDBACK, "feedback_id": "F2", "household_id": "h4", "kind": "do_not_contact"},
+        {**FEEDBACK, "feedback_id": "F3", "note": "以后请不要再上门了"},
+    ]
+    tiny_town.write("feedback", said)
+    (tiny_town.directory / "opt_outs.csv").unlink()
+    report = tiny_town.ingest()
+    assert "别处写的谢绝: 没有这一户，共 1 处；先等着，住户表里有了这一户就生效" in report.lines()
+    assert refusing(tiny_town) == ["H03", "H04"]
+    tiny_town.write("households", [*households(), {**households()[4], "household_id": "H99"}])
+    tiny_town.write("feedback", [])
+    tiny_town.ingest()
+    assert refusing(tiny_town) == ["H03", "H04", "H99"]
+
+
+def test_a_refusal_in_words_that_names_no_household_is_told_and_stops_a_monday(tiny_town: TinyTown) -> None:
+    asked = {**requests()[0], "request_id": "R9", "household_id": "", "text": "请不要再上门走访"}
+    tiny_town.write("requests", [*requests(), asked])
+    report = tiny_town.ingest()
+    line = "requests: text 里写着谢绝走访，但没有户号，看不出是哪一户：第 10 行，共 1 处；请补上户号"
+    assert line in report.lines() and line in report.unread_refusals
+
+
+def test_refusals_in_words_are_told_once_and_counted_afterwards(tiny_town: TinyTown) -> None:
+    notes = {"H02": "本人要求不要再上门", "H03": "今天不愿开门"}
+    rows = [{**row, "备注": notes.get(row["household_id"], ""), "是否拒访": "否"} for row in households()]
+    rows[4]["是否拒访"] = "是"
+    tiny_town.write("households", rows)
+    first = tiny_town.ingest()
+    said = "\n".join(first.lines())
+    assert "备注 里写着谢绝走访，按谢绝处理：本人要求不要再上门，共 1 处" in said and "今天不愿开门" in said
+    assert "是否拒访 写明谢绝走访，按谢绝处理：是，共 1 处" in said and first.exit_code() == 3
+    again = tiny_town.ingest()
+    said = "\n".join(again.lines())
+    assert "备注 里写着谢绝走访，按谢绝处理（都是以前已经处理的），共 1 处" in said and again.exit_code() == 0
+    assert "不要再上门" not in said and "今天不愿开门" not in said
+    rows[6]["备注"] = "谢绝走访"
+    tiny_town.write("households", rows)
+    said = "\n".join(tiny_town.ingest().lines())
+    assert "备注 里写着谢绝走访，按谢绝处理（另有 1 处以前已经处理）：谢绝走访，共 1 处" in said
+    assert refusing(tiny_town) == ["H02", "H05", "H07", "H11"]
+
+
+def test_a_deletion_takes_the_refusal_that_waits_for_a_household_nobody_registered(
+    tiny_town: TinyTown,
+) -> None:
+    waiting: list[Row] = [{"household_id": said, "from": ""} for said in ("H98、H99", "h096", "H97")]
+    tiny_town.write("opt_outs", waiting)
+    tiny_town.ingest()
+    assert all(rows_of_household(tiny_town.workspace, said)["waiting_refusals"] for said in ("H96", "H97"))
+    for household in ("H96", "H97", "H99"):
+        erase_household(tiny_town.workspace, household)
+    with open_store(tiny_town.workspace, read_only=True) as connection:
+        assert connection.execute("SELECT household_id FROM waiting_refusals").fetchall() == [("H98",)]
+    tiny_town.write("opt_outs", waiting[2:])
+    tiny_town.ingest()
+    assert "waiting_refusals" not in rows_of_household(tiny_town.workspace, "H97")

@@ -145,8 +145,9 @@ def _without_hidden(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]
 
 
 def _without_traces(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]]:
-    """The rows with texts that are marked as such for a spreadsheet plain (="007", and '007 where most of a column is), and
-    without the errors of its formulas (#REF!), on which there is a finding.
+    """The rows with texts that are marked as such for a spreadsheet plain (="007", and '007 where most of a column is).
+
+    The errors of its formulas (#REF!) are empty, and there is a finding on them.
     """
     count, shown = 0, []
     for number, name in enumerate(rows.column_names[:-1]):

@@ -21,12 +21,16 @@ OLDEST = 125
 
 @dataclass(frozen=True)
 class Aged:
-    """A column of ages: the column with the day, rows that got a year of birth, and rows that lack the day."""
+    """A column of ages: the column with the day, rows that got a year of birth, and rows that lack the day.
+
+    ``odd``: texts that are no age, such as 200.
+    """
 
     column: str
     taken: str
     told: int
     untold: int
+    odd: tuple[str, ...] = ()
 
 
 def births_from_ages(
@@ -49,7 +53,8 @@ def births_from_ages(
         connection.execute(f"ALTER TABLE {table} ADD COLUMN birth_year DOUBLE")
     taken = next((column for column in columns if TAKEN.match(column.strip().lower())), "")
     texts = connection.execute(f"SELECT DISTINCT {name(ages)} FROM {table} WHERE {name(ages)} IS NOT NULL")
-    years = {text: years for (text,) in texts.fetchall() if (years := years_of_age(text)) is not None}
+    said = [text for (text,) in texts.fetchall()]
+    years = {text: years for text in said if (years := years_of_age(text)) is not None}
     read = pa.table(
         {"said": pa.array(years, type=pa.string()), "years": pa.array(years.values(), pa.float64())}
     )
@@ -63,7 +68,7 @@ def births_from_ages(
         FROM ages WHERE {name(ages)} = said AND {rows}""")
     after = one_value(connection, f"SELECT count(*) FROM {table} WHERE {rows}")
     connection.unregister("ages")
-    return Aged(ages, taken, before - after, after)
+    return Aged(ages, taken, before - after, after, tuple(sorted(set(said) - set(years))))
 
 
 def years_of_age(text: str) -> float | None:

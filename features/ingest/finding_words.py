@@ -82,6 +82,13 @@ def aged_findings(aged: Aged) -> list[Finding]:
         )
         todo = say("请给 birth_year，或加一列 age_on", "give birth_year, or a column age_on")
         findings.append(Finding(Weight.LOOK, "residents", words, todo, aged.untold))
+    if aged.odd:
+        words = say(
+            f"{aged.column} 里有些不是年龄，当空的",
+            f"{aged.column} has cells that are no age; they count as empty",
+        )
+        todo = say("请在原来的表里改", "correct them at the source")
+        findings.append(Finding(Weight.LOOK, "residents", words, todo, len(aged.odd), aged.odd[:SHOWN]))
     return findings
 
 

@@ -135,6 +135,9 @@ def spoken_refusals(
         findings += [*_refusing(connection, told, table, words), *_of_nobody(connection, table, column, told)]
         connection.unregister("speaking")
     if table == "feedback" and "kind" in columns:  # those of known households act by themselves
+        findings += _of_nobody(
+            connection, table, "kind", f"(FROM staged_{table} WHERE kind = {text(REFUSAL)})"
+        )
         connection.execute(
             f"INSERT INTO refusing SELECT household_id, recorded_at::VARCHAR, NULL FROM staged_{table}"
             f" WHERE kind = {text(REFUSAL)} AND household_id IS NOT NULL"

@@ -3,6 +3,7 @@ which many cells are no birth or number as the others are; texts and programmes 
 """
 
 import ast
+import re
 import unicodedata
 from collections import Counter
 from datetime import date
@@ -32,6 +33,8 @@ from features.units import JULIAN_YEAR
 
 MOST_TEXTS = 5000  # the most frequent texts of a column, which are looked at
 HALF = 0.5
+CODE = re.compile(r"-(?:1|9+)(?:\.0+)?$|9{2,}(?:\.0+)?$")  # with which exports say that a number is not known
+FAR = 5  # times that such a number is larger than all others
 FEW = 0.03  # share of households for whom it may be unknown without a word
 NUMBER = name("row:number")
 NEWEST = """
@@ -258,9 +261,28 @@ def attribute_findings(connection: duckdb.DuckDBPyConnection, file: TableFile, r
             continue
         counts = np.array([number for _, number in cells])[readable]
         texts = column.distinct[column.codes[readable]]
-        finding = _finding(file, attribute, texts, counts)
+        finding = _finding(file, attribute, texts, counts) or _coded(file, attribute, texts, counts)
         findings += [finding] if finding else []
     return findings
+
+
+def _coded(file: TableFile, attribute: str, texts: np.ndarray, counts: np.ndarray) -> Finding | None:
+    """A finding on numbers that seem to stand for nothing known: -1 where no other is below 0, 999 far above the rest."""
+    numbers = values.booleans(texts)
+    codes = np.array([bool(CODE.match(text.strip())) for text in texts])
+    others = numbers[~codes & np.isfinite(numbers)]
+    if not codes.any() or not len(others) or BIRTH.match(attribute):
+        return None
+    odd = codes & np.where(numbers < 0, others.min() >= 0, numbers >= FAR * max(others.max(), 1))
+    if not odd.any():
+        return None
+    words = say(
+        f"{attribute} 里有些数像是“不知道”的代号，当数用了",
+        f"{attribute} has numbers that seem to stand for nothing known; they are used as numbers",
+    )
+    todo = say("不知道的请留空", "leave unknown cells empty")
+    shown = tuple(str(text) for text in texts[odd][:EXAMPLES])
+    return Finding(Weight.LOOK, file.path.name, words, todo, int(counts[odd].sum()), shown)
 
 
 def _finding(file: TableFile, attribute: str, texts: np.ndarray, counts: np.ndarray) -> Finding | None:

@@ -35,7 +35,9 @@ def test_feedback_that_refuses_waits_for_its_household_and_is_read_however_it_is
 def test_a_refusal_in_words_that_names_no_household_is_told_and_stops_a_monday(tiny_town: TinyTown) -> None:
     asked = {**requests()[0], "request_id": "R9", "household_id": "", "text": "请不要再上门走访"}
     tiny_town.write("requests", [*requests(), asked])
+    tiny_town.write("feedback", [{**FEEDBACK, "household_id": "", "kind": "do_not_contact"}])
     report = tiny_town.ingest()
+    assert any("feedback: kind 里写着谢绝走访，但没有户号" in line for line in report.unread_refusals)
     line = "requests: text 里写着谢绝走访，但没有户号，看不出是哪一户：第 10 行，共 1 处；请补上户号"
     assert line in report.lines() and line in report.unread_refusals
 

@@ -66,3 +66,23 @@ def test_settings_may_call_a_column_by_its_heading(tmp_path):
     assert eligible(known)[:, -1].tolist() == [at > 0 for at in range(len(HOMES))]
     assert known.community.features.exclude == ("老人数", "elders", "民 族")
     assert known.community.features.reasons["elders"] == ()
+
+
+def test_numbers_that_stand_for_nothing_known_and_ages_that_are_none_are_told(tmp_path):
+    office = Office(tmp_path)
+    homes = [home(n, children=n % 3, income=90 + n) for n in range(1, 13)]
+    homes[4]["children"], homes[5]["children"] = -1, 999
+    people = [
+        {
+            "resident_id": f"P{n}",
+            "household_id": f"H{n}",
+            "valid_from": "2024-01-01",
+            "年龄": age,
+            "登记日期": "2024-01-01",
+        }
+        for n, age in enumerate(("65", "200", "-3"), 1)
+    ]
+    said = "\n".join(office.hand_in(homes, residents=people).lines())
+    assert "children 里有些数像是“不知道”的代号，当数用了：-1、999，共 2 处；不知道的请留空" in said
+    assert "income" not in said
+    assert "residents: 年龄 里有些不是年龄，当空的：-3、200，共 2 处" in said

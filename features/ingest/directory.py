@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 
-from features.contract.refusing_words import VISITS_WELCOME, refuses, tells_refusal
+from features.contract.refusing_words import VISITS_WELCOME, asks_who_is_willing, refuses, tells_refusal
 from features.contract.settings_file import SETTINGS_FILE
 from features.contract.spoken_values import TRUE, plain
 from features.contract.table_names import (
@@ -165,14 +165,14 @@ def _holds_refusals(path: Path, called: bool) -> TextRows | bool:
         if called:
             return True
         raise
-    speaks = called or any(map(names_refusal, heads))
-    if not speaks and not heads >= {"household_id", "from"}:
+    speaks, dated = called or any(map(names_refusal, heads)), heads >= {"household_id", "from"}
+    if not speaks and not dated and not any(map(asks_who_is_willing, heads)):
         return False
     try:
         read = read_rows()
     except UserError:
         return True
-    return read if answer_columns(read) else speaks or not tells_moves(read)
+    return read if answer_columns(read) else speaks or (dated and not tells_moves(read))
 
 
 def _looked_into(path: Path) -> tuple[set[str], Callable[[], TextRows]]:

@@ -76,3 +76,13 @@ def test_a_deletion_takes_the_refusal_that_waits_for_a_household_nobody_register
     tiny_town.write("opt_outs", waiting[2:])
     tiny_town.ingest()
     assert "waiting_refusals" not in rows_of_household(tiny_town.workspace, "H97")
+
+
+def test_a_no_to_being_visited_in_a_file_of_any_name_refuses_and_a_questionnaire_stops_nothing(
+    tiny_town: TinyTown,
+) -> None:
+    (tiny_town.directory / "民情.csv").write_text("户号,是否愿意走访\nH03,否\nH04,愿意\n", encoding="utf-8")
+    (tiny_town.directory / "问卷.csv").write_text("序号,是否愿意接受回访\n1,否\n", encoding="utf-8")
+    report = tiny_town.ingest()
+    assert refusing(tiny_town) == ["H03", "H11"]
+    assert "问卷.csv" in report.unread_files

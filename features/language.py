@@ -52,6 +52,11 @@ def in_language(chosen: str, make: Callable[..., Made], *given: Any) -> Made:
         return make(*given)
 
 
+def in_languages(make: Callable[..., Made], *given: Any) -> dict[str, Made]:
+    """Return what ``make(*given)`` returns in each language."""
+    return {chosen: in_language(chosen, make, *given) for chosen in LANGUAGES}
+
+
 def language() -> str:
     """Return the language in force: of ``speaking``, of ``XIANYING_LANGUAGE``, the one chosen, or Chinese."""
     forced = _speaking.get() or os.environ.get("XIANYING_LANGUAGE", "")

@@ -157,8 +157,8 @@ def _attribute_fact(attribute: Attribute) -> Fact:
         columns = household_columns(known, schema)
         name = column_of(attribute)
         if attribute.kind == "boolean":
-            here = columns[name][household] > 0
-            return say(f"家里有人：{attribute.zh}", f"someone here: {attribute.en}") if here else ""
+            present = columns[name][household] > 0
+            return say(f"家里有人：{attribute.zh}", f"someone here: {attribute.en}") if present else ""
         numbers = {value: columns[f"{name}={plain_text(value)}"][household] for value in attribute.values}
         counted = say("、", ", ").join(
             say(f"{value}{number:.0f}人", f"{value} {number:.0f}")

@@ -198,8 +198,8 @@ class _Evaluation:
         if attribute is None and name in _WORDS:
             return _WORDS[name]
         if attribute is None:
-            there = self.attributes.names()
-            names = say("、", ", ").join(there[:SHOWN]) + ("…" if len(there) > SHOWN else "")
+            existing = self.attributes.names()
+            names = say("、", ", ").join(existing[:SHOWN]) + ("…" if len(existing) > SHOWN else "")
             raise UserError(
                 f"community.yaml：{self.who.where} 的 who 里没有这个属性：{name}；有的是：{names}。"
                 "换成表里的列名，或者删掉 who 这一行（家家都算）",

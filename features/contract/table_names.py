@@ -152,11 +152,11 @@ def contract_names(table: str, names: Sequence[str]) -> dict[str, str]:
     >>> contract_names("households", ["户号", "网格", "household_id", "面积"])
     {'网格': 'grid_id'}
     """
-    there = {name.strip().lower() for name in names}
+    header = {name.strip().lower() for name in names}
     by_plain = {_plain(name): name for name in names if _plain(name)}
     names_found: dict[str, str] = {}
     for column, aliases in COLUMNS.get(table, {}).items():
-        if column in there:
+        if column in header:
             continue
         alias = next(
             (alias for alias in aliases if alias in by_plain and by_plain[alias] not in names_found), None

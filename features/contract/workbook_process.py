@@ -85,8 +85,8 @@ def too_large(path: str) -> str:
             if re.fullmatch(r"xl/worksheets/[^/]+\.xml", part.filename):
                 with archive.open(part) as sheet:
                     head = sheet.read(HEAD)
-                    said = _DIMENSION.search(head)
-                    if said is None or _area(*said.groups()) > CELLS:
+                    dimension = _DIMENSION.search(head)
+                    if dimension is None or _area(*dimension.groups()) > CELLS:
                         column, row = _last_filled(head, sheet)
                         if _area(column, row) > CELLS:
                             return (column + row).decode()

@@ -85,8 +85,8 @@ def _by_door(records: pd.DataFrame, register: pd.DataFrame) -> Iterable[pd.DataF
         pairs = _joined(left_rows, other, on)
         agree = np.ones(len(pairs), dtype=bool)
         for part in ("group", "unit"):
-            said, held = pairs[part].to_numpy(), pairs[f"{part}_held"].to_numpy()
-            agree &= (said == held) | (said == "") | (held == "")
+            mentioned, held = pairs[part].to_numpy(), pairs[f"{part}_held"].to_numpy()
+            agree &= (mentioned == held) | (mentioned == "") | (held == "")
         yield pairs[agree]
 
 

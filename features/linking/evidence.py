@@ -103,20 +103,20 @@ def _best(count: int, pair: np.ndarray, level: np.ndarray, unsaid: int = 0) -> n
 def _doors(pairs: pd.DataFrame, records: Mentioned, register: Mentioned) -> tuple[np.ndarray, np.ndarray]:
     columns = ["whose", *PARTS, "house", "places", "written", "named"]
     met = _met(pairs, records.doors[columns], register.doors[columns])
-    said = np.column_stack([(met[part] != "") & (met[f"{part}_held"] != "") for part in PARTS])
+    both_given = np.column_stack([(met[part] != "") & (met[f"{part}_held"] != "") for part in PARTS])
     same = np.column_stack([met[part].to_numpy() == met[f"{part}_held"].to_numpy() for part in PARTS])
-    differ = (said & ~same).sum(axis=1)
-    building, room = said[:, PARTS.index("building")], said[:, PARTS.index("room")]
+    differ = (both_given & ~same).sum(axis=1)
+    building, room = both_given[:, PARTS.index("building")], both_given[:, PARTS.index("room")]
     whole = same.all(axis=1)
     house = (met["house"] & met["house_held"]).to_numpy()
     points = building & (room | house)
     level = np.select(
         [(differ == 0) & whole & points, (differ == 0) & points, (differ == 0) & building, differ == 1],
         [1, 2, 3, 4],
-        np.where(said.any(axis=1), 5, 9),
+        np.where(both_given.any(axis=1), 5, 9),
     )
     rows = np.flatnonzero(level == 4)
-    which = (said & ~same)[rows].argmax(axis=1)
+    which = (both_given & ~same)[rows].argmax(axis=1)
     texts = np.column_stack([met[part].to_numpy() for part in PARTS])[rows, which]
     held = np.column_stack([met[f"{part}_held"].to_numpy() for part in PARTS])[rows, which]
     level[rows] = np.where(_slips(texts, held) & (building & (room | house))[rows], 4, 5)

@@ -55,10 +55,10 @@ def link(
     add_keys(held, places)
     for begin in range(0, len(records), AT_ONCE):
         part = records.iloc[begin : begin + AT_ONCE]
-        said = read_mentioned(part, np.arange(len(part)), len(part))
-        add_keys(said, places)
-        pairs = candidate_pairs(said, held)
-        evidence = evidence_of(pairs, said, held)
+        mentioned = read_mentioned(part, np.arange(len(part)), len(part))
+        add_keys(mentioned, places)
+        pairs = candidate_pairs(mentioned, held)
+        evidence = evidence_of(pairs, mentioned, held)
         record = pairs["record"].to_numpy()
         if model is None:
             model = fit(record, evidence, count, shared_names(held))
@@ -107,12 +107,12 @@ def _verdicts(
     for row, other in zip(record.tolist(), households[household].tolist(), strict=True):
         if len(candidates[row]) < SHOWN:
             candidates[row].append(other)
-    some = best >= 0
-    top = np.where(some, chance[best] if len(chance) else 0.0, 0.0)
-    sure = some & (top >= SURE) & _supported(evidence)[best] if len(chance) else some
+    has_pair = best >= 0
+    top = np.where(has_pair, chance[best] if len(chance) else 0.0, 0.0)
+    sure = has_pair & (top >= SURE) & _supported(evidence)[best] if len(chance) else has_pair
     ids = pd.array([candidates[row][0] if sure[row] else None for row in range(len(records))], dtype="str")
     reasons = [reason_of(evidence, row) if row >= 0 else "" for row in best.tolist()]
-    verdict = np.select([sure, some], [LINKED, REVIEW], UNKNOWN)
+    verdict = np.select([sure, has_pair], [LINKED, REVIEW], UNKNOWN)
     return pd.DataFrame(
         {
             "household_id": ids,

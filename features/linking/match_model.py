@@ -111,7 +111,7 @@ def chances(
     door = door * PLACE_SHARES[place] / evidence.by_chance["door"]
     person = np.prod([share for kind, share in weight.items() if not kind.startswith("door")], axis=0)
     person = person / evidence.by_chance["name"] / evidence.by_chance["phone"]
-    here = (1 - model.unregistered) / households * door * person
+    registered = (1 - model.unregistered) / households * door * person
     others = np.where(_at_door(evidence), (1 - model.unregistered) * model.others / households * door, 0.0)
     size = int(record.max()) + 1 if len(record) else 0
     nobody = np.full(size, model.unregistered)
@@ -123,5 +123,5 @@ def chances(
     ):
         nobody *= np.where(np.bincount(record[agrees], minlength=size) > 0, share, 1.0)
     beside = np.bincount(record, others, size)
-    total = nobody + beside + np.bincount(record, here, size)
-    return here / total[record], nobody / total, beside / total
+    total = nobody + beside + np.bincount(record, registered, size)
+    return registered / total[record], nobody / total, beside / total

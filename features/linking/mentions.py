@@ -80,8 +80,8 @@ def mentions(text: str) -> list[Mention]:
         rest = plain[match.end() : end]
         called = _CALLED.match(rest)
         person = called["person"] if called and read_persons(called["person"]) else ""
-        said = rest[called.end() :] if called and person else rest
-        result.append(Mention(address, person, _BETWEEN.sub("", _BETWEEN.sub("", said))))
+        after = rest[called.end() :] if called and person else rest
+        result.append(Mention(address, person, _BETWEEN.sub("", _BETWEEN.sub("", after))))
     return result
 
 

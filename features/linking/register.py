@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.store.database import STORE, attribute_columns, has_tables, open_store
 from features.store.register_changes import show_changes
-from features.store.sql import name
+from features.store.sql import held, name
 
 COLUMNS = ("household_id", "address", "person", "phone", "valid_until")
 _ADDRESS = re.compile(r"^(?:.*(?:地址|住址|门牌)(?:号|号码)?|address|addr|door)$", re.IGNORECASE)
@@ -59,7 +59,7 @@ def read_residents(workspace: Path) -> pd.DataFrame:
         query = f"""
             SELECT resident_id, household_id, {person} AS person, {phone} AS phone,
                 coalesce(birth_date, make_date(birth_year::INTEGER, 7, 1)) AS born
-            FROM (SELECT * FROM residents WHERE superseded_at IS NULL
+            FROM (SELECT * FROM {held("residents")}
                 QUALIFY row_number() OVER (PARTITION BY resident_id ORDER BY valid_from DESC, known_from DESC) = 1)
             WHERE valid_until IS NULL ORDER BY resident_id"""
         return connection.sql(query).to_arrow_table().to_pandas()
@@ -73,7 +73,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, table: str, key: str) -> pd.Dat
     phone = _joined([column for column in columns if _PHONE.search(column)], "'/'")
     query = f"""
         SELECT household_id, {address} AS address, {person} AS person, {phone} AS phone, valid_until
-        FROM {table} WHERE superseded_at IS NULL
+        FROM {held(table)}
         QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY valid_from DESC, known_from DESC) = 1
         ORDER BY household_id, {key}"""
     return connection.sql(query).to_arrow_table().to_pandas()

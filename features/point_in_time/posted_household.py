@@ -70,12 +70,14 @@ def posted_records(
 
     def rows(table: str) -> list[Row]:
         return [
-            {**row, "household": number} for number, one in enumerate(posted) for row in getattr(one, table)
+            {**row, "household": number}
+            for number, household in enumerate(posted)
+            for row in getattr(household, table)
         ]
 
     return Records(
         community=community,
-        household_ids=np.array([one.household_id for one in posted], dtype=object),
+        household_ids=np.array([household.household_id for household in posted], dtype=object),
         grid_ids=grid_ids,
         microgrid_ids=microgrid_ids,
         households=_households(rows("households"), grid_ids, microgrid_ids, attributes, zone),

@@ -18,7 +18,6 @@ import pandas as pd
 from features.contract.community import Community
 from features.data_end import last_time, rows_a_day
 from features.point_in_time.town import TownSummary
-from features.rows.departures import begun_anew, left_on
 from features.rows.tables import (
     AttributeTexts,
     FeedbackRows,
@@ -29,9 +28,11 @@ from features.rows.tables import (
     Recordings,
     RequestRows,
     ResidentRows,
+    begun_anew,
     binding,
     current,
     last_of_each,
+    left_on,
     recordings,
     rows_at,
     since,

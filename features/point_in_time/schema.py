@@ -149,7 +149,7 @@ def kind_of_texts(
     as_numbers = values.numbers(texts)
     truth = values.booleans(texts)
     owners = len(np.unique(whose[codes >= 0]))
-    said = ~np.isin(texts, sorted(NOTHING))  # 无 among numbers says that nothing is known
+    informative = ~np.isin(texts, sorted(NOTHING))  # 无 among numbers says that nothing is known
     if BIRTH.match(name) and mostly(values.births(texts)):
         return "birth"
     if _of_persons(texts):
@@ -158,7 +158,7 @@ def kind_of_texts(
         return "boolean"
     if mostly(values.days(texts)):
         return "date"
-    if said.any() and frequency[~np.isnan(as_numbers)].sum() >= ALIKE * frequency[said].sum():
+    if informative.any() and frequency[~np.isnan(as_numbers)].sum() >= ALIKE * frequency[informative].sum():
         return "ignored" if _identifiers(texts, owners) else "number"
     length = float(np.average([len(text) for text in texts], weights=frequency))
     unique = len(texts) > 5 and len(texts) > 0.5 * owners
@@ -167,10 +167,10 @@ def kind_of_texts(
 
 def _of_persons(texts: np.ndarray) -> bool:
     """Tell whether the texts are telephones, identity cards or names: these identify people and describe no household."""
-    some = texts[:1000]
-    numbers = sum(NUMBER_OF_A_PERSON.fullmatch(text) is not None for text in some)
-    names = sum(PERSON.fullmatch(text) is not None for text in some) if len(texts) >= MOST_NAMES else 0
-    return max(numbers, names) >= ALIKE * len(some)
+    sample = texts[:1000]
+    numbers = sum(NUMBER_OF_A_PERSON.fullmatch(text) is not None for text in sample)
+    names = sum(PERSON.fullmatch(text) is not None for text in sample) if len(texts) >= MOST_NAMES else 0
+    return max(numbers, names) >= ALIKE * len(sample)
 
 
 def _identifiers(texts: np.ndarray, owners: int) -> bool:

@@ -61,12 +61,12 @@ def recorded_since(records: Records, day: float) -> Records:
 
 def without(records: Records, household_id: str) -> Records:
     """Return the records without the rows of one household; numbers stay, and no household has its id any more."""
-    here = records.household_ids == household_id
-    nobody = np.array([f"\x00{number}" for number in range(len(here))], dtype=object)
+    removed = records.household_ids == household_id
+    nobody = np.array([f"\x00{number}" for number in range(len(removed))], dtype=object)
 
     tables = {
-        field.name: rows_at(rows := getattr(records, field.name), np.flatnonzero(~here[rows.household]))
+        field.name: rows_at(rows := getattr(records, field.name), np.flatnonzero(~removed[rows.household]))
         for field in fields(records)
         if isinstance(getattr(records, field.name), Versions)
     }
-    return replace(records, household_ids=np.where(here, nobody, records.household_ids), **tables)
+    return replace(records, household_ids=np.where(removed, nobody, records.household_ids), **tables)

@@ -279,8 +279,8 @@ def resident_rows(town: Town, names: Names, start: np.ndarray) -> pd.DataFrame:
     for older in range(2):
         members.append(("老人", parents_live_in & (values["elders"] > older), head - 25 - 2 * older))
     parts = [
-        _members(names, relation, np.flatnonzero(there), year[there], start[there])
-        for relation, there, year in members
+        _members(names, relation, np.flatnonzero(present), year[present], start[present])
+        for relation, present, year in members
     ]
     for change in town.people.changes:
         year = town.calendar_date(change.week).year

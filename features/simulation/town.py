@@ -176,10 +176,12 @@ class Town:
         style = self.style
         base, ask = self._compute_rates(-WARM_UP)
         reported = ask / (ask + self.ends - ask * self.ends)
-        there = self.people.arrived < 0
+        from_start = self.people.arrived < 0
         goal = np.array([need.rate for need in style.needs]) / 8
         grown = 1 / (1 - (style.branching + style.cross_branching) * 0.6)
-        self.intercept = np.log(goal / ((base * reported)[there].mean(axis=0) * grown)).astype(np.float32)
+        self.intercept = np.log(goal / ((base * reported)[from_start].mean(axis=0) * grown)).astype(
+            np.float32
+        )
 
     # -- rates --------------------------------------------------------------------------------------------
 

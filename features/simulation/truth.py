@@ -38,9 +38,9 @@ def chances(town: Town, community: Community, draws: int = 100) -> Chances:
         part = slice(first, first + AT_ONCE)
         chances_of_part = [(base[part], ask[part]) for base, ask in bases]
         for _ in range(draws):
-            asking, there = _one_future(town, part, chances_of_part, leads, ends, rng)
+            asking, in_need = _one_future(town, part, chances_of_part, leads, ends, rng)
             asks[part] += asking
-            needing[part] += there
+            needing[part] += in_need
     return Chances((asks / draws).astype(np.float32), (needing / draws).astype(np.float32))
 
 
@@ -87,7 +87,7 @@ def _one_future(
     excitation, shock, present = town.excitation[part].copy(), town.shock, town.present[part, None]
     none = np.ones_like(silent)  # chance that the pair has not asked in its window
     own_silent, own_open, own_excitation = silent.copy(), open_.copy(), excitation.copy()
-    there = silent
+    in_need = silent
     for ahead in range(int(ends.max())):
         base, ask = bases[ahead]
         shock = town.next_shock(rng, shock)
@@ -100,7 +100,7 @@ def _one_future(
         silent = _advance(silent, open_, chance)
         own_silent = _advance(own_silent, own_open, own_chance)
         if ahead == 0:
-            there = silent + open_
+            in_need = silent + open_
         asked_now = rng.random(silent.shape, dtype=np.float32) < silent * ask
         none *= 1 - np.where((ahead >= leads) & (ahead < ends), own_silent * ask, 0)
         silent, open_ = _without_request(silent, open_, ask, town.ends, resolved)
@@ -108,7 +108,7 @@ def _one_future(
         own_silent, own_open = _without_request(own_silent, own_open, ask, town.ends, resolved)
         excitation = excitation * keep + asked_now
         own_excitation *= keep
-    return 1 - none, there
+    return 1 - none, in_need
 
 
 def _without_request(
@@ -191,7 +191,7 @@ def add_what_happened(
     ``week``: of the truth. ``episodes``: as ``episodes_table`` returns them. ``requests``: with household_id, need_id and
     ``week``.
     """
-    there = episodes[
+    present = episodes[
         (episodes["begin_week"] <= week)
         & ((episodes["end_week"] > week) | (episodes["met_by_visit"] & (episodes["end_week"] == week)))
     ]
@@ -203,7 +203,7 @@ def add_what_happened(
     pair = pd.MultiIndex.from_frame(truth[["household_id", "need"]])
     asked_last_year = past.groupby(["household_id", "need_id"]).size().reindex(pair, fill_value=0)
     return truth.assign(
-        in_need=pair.isin(pd.MultiIndex.from_frame(there[["household_id", "need"]])),
+        in_need=pair.isin(pd.MultiIndex.from_frame(present[["household_id", "need"]])),
         asked=pair.isin(pd.MultiIndex.from_frame(inside[["household_id", "need_id"]])),
         asked_last_year=asked_last_year.to_numpy(),
     )

@@ -16,7 +16,7 @@ import duckdb
 from features.contract.tables import TABLES
 from features.language import UserError, say
 from features.store import register_changes, waiting_refusals
-from features.store.sql import TYPES, name, text
+from features.store.sql import TYPES, held, name, text
 
 STORE = "records.duckdb"
 MEMORY = "2GB"  # for DuckDB; what it needs beyond goes to a directory beside the records
@@ -243,15 +243,15 @@ def pending(connection: duckdb.DuckDBPyConnection) -> list[str]:
     } | OWN_TABLES
     statements = []
     for table, columns in wanted.items():
-        there = _columns(connection, table)
-        if not there:
+        existing = _columns(connection, table)
+        if not existing:
             named = ", ".join(f"{name(column)} {kind}" for column, kind in columns.items())
             statements.append(f"CREATE TABLE {table} ({named})")
             continue
         for label, kind in columns.items():
-            if label not in there:
+            if label not in existing:
                 statements.append(f"ALTER TABLE {table} ADD COLUMN {name(label)} {kind}")
-            elif there[label] != kind:  # was an attribute before the contract had it
+            elif existing[label] != kind:  # was an attribute before the contract had it
                 cast = f"try_cast({name(label)} AS {kind})"
                 statements.append(f"ALTER TABLE {table} ALTER {name(label)} TYPE {kind} USING {cast}")
     return statements
@@ -345,9 +345,9 @@ def upsert(
 
 def _add_attributes(connection: duckdb.DuckDBPyConnection, table: str, attributes: list[str]) -> list[str]:
     """Add columns for attributes that are new, and return all columns; upper and lower case are alike."""
-    there = {column.lower() for column in attribute_columns(connection, table)}
+    existing = {column.lower() for column in attribute_columns(connection, table)}
     for attribute in attributes:
-        if attribute.lower() not in there:
+        if attribute.lower() not in existing:
             connection.execute(f"ALTER TABLE {table} ADD COLUMN {name(attribute)} VARCHAR")
     return [*TABLES[table].columns, *attribute_columns(connection, table)]
 
@@ -394,5 +394,5 @@ def _find_taken(
             ELSE greatest({own_time}, {BEFORE}, {since.corrections or "NULL::TIMESTAMP"}) END AS known_from
         FROM (SELECT *, {late} AS {LATE} FROM (
             SELECT {", ".join(f"{value(column)} AS {name(column)}" for column in every)}, held.known_from AS {BEFORE}
-            FROM {source} new LEFT JOIN (SELECT * FROM {table} WHERE superseded_at IS NULL) held ON {same}
+            FROM {source} new LEFT JOIN {held(table)} held ON {same}
             WHERE held.known_from IS NULL OR {changed}))""")

@@ -175,8 +175,8 @@ def _extent(connection: duckdb.DuckDBPyConnection) -> tuple[float, float, bool, 
     }
     last = last_time({table: days_of(connection, table, time) for table, time in times.items()})
     first = connection.execute("SELECT epoch_us(min(known_from)) / 86400e6 FROM households").fetchall()[0][0]
-    there = [
+    filled = [
         bool(connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall())
         for table in ("residents", "outreach")
     ]
-    return float(first), last, there[0], there[1]
+    return float(first), last, filled[0], filled[1]

@@ -30,7 +30,7 @@ from features.store.database import (
     read_store,
 )
 from features.store.register_changes import show_changes
-from features.store.sql import name, one_value, text
+from features.store.sql import held, name, one_value, text
 
 GIVES = {
     "model": ("出借模型", "lend its model"),
@@ -285,9 +285,7 @@ def _feedback(connection: duckdb.DuckDBPyConnection) -> FeedbackRows:
 def _workers(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     columns = TABLES["workers"].columns
     names = ", ".join(columns)
-    rows = connection.sql(
-        f"SELECT {names} FROM workers WHERE superseded_at IS NULL ORDER BY worker_id"
-    ).to_arrow_table()
+    rows = connection.sql(f"SELECT {names} FROM {held('workers')} ORDER BY worker_id").to_arrow_table()
     return pd.DataFrame(
         {
             label: rows[label].to_numpy()

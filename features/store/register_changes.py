@@ -145,8 +145,8 @@ def show_changes(connection: duckdb.DuckDBPyConnection) -> None:
     changes = read_changes(connection)
     if not changes:
         return
-    here = connection.execute("SELECT current_database()").fetchall()[0][0]
-    main = f"{name(here)}.main"
+    database = connection.execute("SELECT current_database()").fetchall()[0][0]
+    main = f"{name(database)}.main"
     for kind, table in (("household", "shown_households"), ("person", "shown_persons")):
         rows = list(_intervals([change for change in changes if change.kind == kind]))
         columns = {

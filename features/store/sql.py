@@ -45,9 +45,8 @@ def one_value(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
 def add_macros(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
     """Define the macros in ``READ``; they give NULL where a text is unreadable.
 
-    Times with an offset are moved to ``timezone``; all times are local and without a timezone. Besides ISO
-    these forms are read: 2024/7/1 8:30, 2024.7.1, 2024年7月1日 8时30分, 2024/7/1 下午 3:20, 20240701,
-    20240701083000, and Excel's day numbers (45474.5).
+    Times with an offset are moved to ``timezone``; all times are local and without a timezone. Besides ISO they read
+    2024/7/1 8:30, 2024.7.1, 2024年7月1日 8时30分, 下午 3:20, 20240701, 20240701083000 and Excel's day number 45474.5.
     """
     macros = {
         "plain_text(x)": rf"""CASE
@@ -95,6 +94,7 @@ def add_macros(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
         connection.execute(f"CREATE OR REPLACE TEMP MACRO {head} AS {body}")
 
 
-def held(table: str) -> str:
-    """Return SQL of the rows of a table that no later row has superseded."""
-    return f"(SELECT * FROM {table} WHERE superseded_at IS NULL)"
+def held(table: str, as_of: int | None = None) -> str:
+    """Return SQL of a table's rows that no later row has superseded; with ``as_of``, of those known before that day."""
+    known = "" if as_of is None else f" AND epoch_us(known_from) / 86400e6 < {as_of}"
+    return f"(SELECT * FROM {table} WHERE superseded_at IS NULL{known})"

@@ -29,15 +29,15 @@ def keep_waiting(connection: duckdb.DuckDBPyConnection, refusals: str) -> None:
     """
     columns = connection.execute(f"SELECT * FROM {refusals} LIMIT 0").description or []
     ends = "until" in {column[0] for column in columns}
-    told = f"""(
+    given = f"""(
         SELECT household_id, "from"::VARCHAR AS "from", {'"until"' if ends else "NULL"}::VARCHAR AS "until"
         FROM {refusals} WHERE household_id IS NOT NULL)"""
     before = f'(SELECT DISTINCT household_id, "from" FROM {TABLE})'
     if ends:  # the newest word on an end counts
-        connection.execute(f"""DELETE FROM {TABLE} USING {told} told
+        connection.execute(f"""DELETE FROM {TABLE} USING {given} told
             WHERE {TABLE}.household_id = told.household_id AND {TABLE}."from" = told."from" """)
     connection.execute(
-        f'INSERT INTO {TABLE} SELECT DISTINCT * FROM {told} ANTI JOIN {before} USING (household_id, "from")'
+        f'INSERT INTO {TABLE} SELECT DISTINCT * FROM {given} ANTI JOIN {before} USING (household_id, "from")'
     )
     connection.execute(
         f"DELETE FROM {TABLE} WHERE household_id IN (SELECT household_id FROM known_waiting WHERE whole)"

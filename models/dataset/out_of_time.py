@@ -77,8 +77,8 @@ def read_out_of_time(workspace: Path, model_files: Path, household: np.ndarray) 
     keyed = _keyed(household, workspace_secret(workspace))
     order = np.argsort(keyed)
     place = order[np.searchsorted(keyed, kept.household, sorter=order).clip(max=len(order) - 1)]
-    there = keyed[place] == kept.household if len(order) else np.zeros(len(kept.household), bool)
-    return OutOfTime(household[place[there]], kept.need[there], kept.as_of[there], kept.p[there])
+    found = keyed[place] == kept.household if len(order) else np.zeros(len(kept.household), bool)
+    return OutOfTime(household[place[found]], kept.need[found], kept.as_of[found], kept.p[found])
 
 
 def erase_out_of_time(workspace: Path, household_id: str) -> None:

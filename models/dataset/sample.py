@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from features.point_in_time.records import Known, Records, Rows, known_before
 from features.point_in_time.schema import Schema
 from features.point_in_time.subset import recorded_since, some
 from features.point_in_time.town import TownSummary
+from features.store.partitions import Partitions
 from models.dataset.feedback_correction import with_outreach
 
 MOST_BYTES = 600_000_000  # of the matrix
@@ -21,6 +23,7 @@ FEWEST_ROWS = 100_000
 FEW = 0.5  # share of a town's households that are sooner read apart from it
 NEGATIVES = 8  # for each positive, of all needs together; more of them teach little that is new
 HALVINGS = 100  # until the number of rows is found
+_read: "list[tuple[FromPartitions, tuple[Records, Known]]]" = []  # of this process, which is handed day after day
 
 
 @dataclass(frozen=True)
@@ -56,42 +59,31 @@ class Drawn:
     town: TownSummary
 
 
-@dataclass(frozen=True)
-class Counting:
-    """A task that counts the pairs of an as-of day."""
-
-    source: Source
-
-    def __call__(self, day: int) -> np.ndarray:
-        """Count the pairs of a day: float64 [2, needs], first those without, then those with a request."""
-        records, known_now = self.source()
-        needs = len(records.community.needs)
-        rows, label = labelled(known_before(records, day), known_now)
-        return np.bincount(label * needs + rows.need, minlength=2 * needs).reshape(2, needs).astype(float)
+def count_pairs(source: Source, day: int) -> np.ndarray:
+    """Count the pairs of an as-of day: float64 [2, needs], first those without, then those with a request."""
+    records, known_now = source()
+    needs = len(records.community.needs)
+    rows, label = labelled(known_before(records, day), known_now)
+    return np.bincount(label * needs + rows.need, minlength=2 * needs).reshape(2, needs).astype(float)
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A task that draws rows of an as-of day and builds their features."""
+def draw_rows(
+    source: Source, schema: Schema, chance: np.ndarray, seed: int, memory: float, day: int
+) -> Drawn:
+    """Draw rows of an as-of day and build their features; the draw depends on the seed and the day only.
 
-    source: Source
-    schema: Schema
-    chance: np.ndarray  # float64 [2, needs] of a pair to be kept, by label and need
-    seed: int
-    memory: float  # days
-
-    def __call__(self, day: int) -> Drawn:
-        """Draw rows of a day and build their features; the draw depends on the seed and the day only."""
-        records, known_now = self.source()
-        records = recorded_since(records, day - self.memory)
-        known = known_before(records, day)
-        rows, label = labelled(known, known_now)
-        keep_chance = self.chance[label, rows.need]
-        keep = np.random.default_rng([self.seed, day]).random(len(rows)) < keep_chance
-        rows, town = rows.take(keep), summarise(known, self.schema)
-        weight = (1 / keep_chance[keep]).astype(np.float32)
-        matrix = matrix_of(records, known, rows, self.schema, town)
-        return Drawn(matrix, label[keep], weight, rows, town)
+    chance: float64 [2, needs], of a pair to be kept, by label and need. memory: days.
+    """
+    records, known_now = source()
+    records = recorded_since(records, day - memory)
+    known = known_before(records, day)
+    rows, label = labelled(known, known_now)
+    keep_chance = chance[label, rows.need]
+    keep = np.random.default_rng([seed, day]).random(len(rows)) < keep_chance
+    rows, town = rows.take(keep), summarise(known, schema)
+    weight = (1 / keep_chance[keep]).astype(np.float32)
+    matrix = matrix_of(records, known, rows, schema, town)
+    return Drawn(matrix, label[keep], weight, rows, town)
 
 
 def training_table(
@@ -114,13 +106,13 @@ def training_table(
     days = [int(day) for day in days]
     width, needs = len(catalogue(schema)), len(schema.needs)
     most_rows = min(most_rows, MOST_BYTES // (4 * max(width, 1)))
-    pairs = np.array([*each(Counting(source), days)]).reshape(len(days), 2, needs)
+    pairs = np.array([*each(partial(count_pairs, source), days)]).reshape(len(days), 2, needs)
     chance = _chances(pairs.sum(axis=0), most_rows)
     parts: list[tuple[np.ndarray, ...]] = []
     matrices: list[np.ndarray] = []
     towns: dict[int, TownSummary] = {}
-    drawing = Drawing(source, schema, chance, seed, memory)
-    for day, drawn in zip(progress(days), each(drawing, days), strict=True):
+    draw = partial(draw_rows, source, schema, chance, seed, memory)
+    for day, drawn in zip(progress(days), each(draw, days), strict=True):
         matrices.append(drawn.matrix)
         towns[day] = drawn.town
         household, need = drawn.rows.household, drawn.rows.need
@@ -201,3 +193,19 @@ def _stacked(matrices: list[np.ndarray], width: int) -> np.ndarray:
         whole[start : start + len(block)] = block
         start += len(block)
     return whole
+
+
+@dataclass(frozen=True)
+class FromPartitions:
+    """Reads the sample's partitions in the process that works on a day; a ``models.dataset.sample.Source``."""
+
+    town: Partitions
+    as_of: int
+
+    def __call__(self) -> tuple[Records, Known]:
+        """Return the records of the partitions in the sample, and what is known of them; read once a process."""
+        if not _read or _read[0][0] != self:  # other rows, another day, or other settings
+            _read.clear()
+            records = self.town.read(self.town.sample)
+            _read.append((self, (records, known_before(records, self.as_of))))
+        return _read[0][1]

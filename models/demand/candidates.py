@@ -41,7 +41,7 @@ class Homes:
     @staticmethod
     def of(known: Known) -> "Homes":
         """Collect the present households of a town or of one partition."""
-        here, rows = np.flatnonzero(known.present), known.requests
+        present, rows = np.flatnonzero(known.present), known.requests
         of_need = rows.need >= 0
         last = np.full((known.household_count, len(known.community.needs)), NEVER, dtype=np.int32)
         days = np.floor(rows.requested[of_need]).astype(np.int32)
@@ -49,13 +49,13 @@ class Homes:
         return Homes(
             community=known.community,
             as_of=known.as_of,
-            ids=pa.array(known.household_ids[here], pa.string()),
-            grid=known.grid[here],
+            ids=pa.array(known.household_ids[present], pa.string()),
+            grid=known.grid[present],
             grid_ids=known.grid_ids,
-            microgrid=known.microgrid[here],
+            microgrid=known.microgrid[present],
             microgrid_ids=microgrid_numbers(known.microgrid_ids),
-            barred=suppressed(known)[here] | refusing_lists(known)[here][:, None],
-            last_asked=last[here],
+            barred=suppressed(known)[present] | refusing_lists(known)[present][:, None],
+            last_asked=last[present],
         )
 
 
@@ -80,8 +80,8 @@ class Piece:
             household_code
         ]
         need = pd.Index([need.id for need in homes.community.needs]).get_indexer(names)[code]
-        there = (home >= 0) & (need >= 0)
-        return Piece(homes, home[there], need[there], scores["p_request"].to_numpy()[there])
+        matched = (home >= 0) & (need >= 0)
+        return Piece(homes, home[matched], need[matched], scores["p_request"].to_numpy()[matched])
 
     def cells(self, shares: np.ndarray) -> pd.DataFrame:
         """Sum the scores by need, grid and span, see ``cells.named_cells``; ``shares``: of ``cells.span_shares``."""

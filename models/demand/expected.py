@@ -79,6 +79,6 @@ def pairs_of(scores: pd.DataFrame, known: Known) -> tuple[Rows, np.ndarray]:
     """Return the pairs of a table of scores whose household is in a grid, and their p_request: float64 [pairs]."""
     household = positions_of(scores["household_id"], known.household_ids)
     need = positions_of(scores["need"], known.community.need_index())
-    there = (household >= 0) & (need >= 0) & (known.grid[household] >= 0)
-    rows = Rows(household[there].astype(np.int32), need[there].astype(np.int16))
-    return rows, scores["p_request"].to_numpy(dtype=np.float64)[there]
+    placed = (household >= 0) & (need >= 0) & (known.grid[household] >= 0)
+    rows = Rows(household[placed].astype(np.int32), need[placed].astype(np.int16))
+    return rows, scores["p_request"].to_numpy(dtype=np.float64)[placed]

@@ -76,12 +76,12 @@ def fit_spread(cells: pd.DataFrame, needs: int) -> Spread:
     town = town[town["expected"] >= FEWEST_EXPECTED]
     grids = _beside_level(cells)
     for span in range(SPANS):
-        here, there = town[town["span"] == span], grids[grids["span"] == span]
-        apart = {need: windows_apart(rows_of_need) for need, rows_of_need in here.groupby("need")}
+        of_town, of_grids = town[town["span"] == span], grids[grids["span"] == span]
+        apart = {need: windows_apart(rows_of_need) for need, rows_of_need in of_town.groupby("need")}
         windows = np.array([apart.get(need, 0.0) for need in range(needs)])
         for target, rows, usual in (
-            (spread.level, here, USUAL_LEVEL),
-            (spread.place, there, USUAL_PLACE),
+            (spread.level, of_town, USUAL_LEVEL),
+            (spread.place, of_grids, USUAL_PLACE),
         ):
             target[:, span] = np.sqrt(_variances(rows, windows, usual))
         spread.freedom[:, span] = WEIGHT_OF_USUAL + windows + np.minimum(windows.sum(), WEIGHT_OF_OTHERS)

@@ -81,15 +81,15 @@ def draw_coverage(axes: Axes, table: pd.DataFrame, names: dict[str, str]) -> Non
     names: by the values of its column ``need``, in the order in which they are drawn.
     """
     window = table[table["span"] == "window"].set_index(["place", "need"])
-    there = [need for need in names if ("community", need) in window.index]
+    drawn = [need for need in names if ("community", need) in window.index]
     places = {"community": say("全社区", "community"), "grid": say("各网格", "grids")}
     for shift, (place, name) in enumerate(places.items()):
-        rows = window.loc[place].loc[there]
+        rows = window.loc[place].loc[drawn]
         height = np.arange(len(rows)) + 0.3 * (shift - 0.5)
         reach = [rows["within_90"] - rows["low_90"], rows["high_90"] - rows["within_90"]]
         axes.errorbar(rows["within_90"], height, xerr=np.abs(reach), fmt="o", markersize=4, label=name)
     axes.axvline(0.9, color="#9aa0a6", linewidth=1, linestyle="--")
-    for line, need in enumerate(there):
+    for line, need in enumerate(drawn):
         axes.text(0.01, line, names[need], transform=axes.get_yaxis_transform(), va="center", fontsize=8)
     axes.set_yticks([])
     axes.invert_yaxis()

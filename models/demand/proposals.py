@@ -159,13 +159,13 @@ def _running(
     for programme, row in zip(known.community.programmes, programmes.to_dict("records"), strict=True):
         covered = _covered(wanted, programme, serving)
         for need in known.community.needs:
-            here = covered & (wanted.index.get_level_values("need") == need.id)
-            seats = float(served[programme.id][here].sum())
-            if not here.any() or (row["left"] == 0):
+            cells = covered & (wanted.index.get_level_values("need") == need.id)
+            seats = float(served[programme.id][cells].sum())
+            if not cells.any() or (row["left"] == 0):
                 continue
             begins = next_opening(programme, _window(need, known)[0])
             rows.append(
-                _row(need, RUN, programme, _largest(wanted[here]), seats, seats, seats, begins, known)
+                _row(need, RUN, programme, _largest(wanted[cells]), seats, seats, seats, begins, known)
             )
     return rows
 

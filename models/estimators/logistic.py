@@ -113,11 +113,11 @@ def fit_transform(matrix: np.ndarray, weight: np.ndarray, seed: int = 0) -> Tran
     center, scale, kept = np.zeros(count), np.full(count, np.inf), []
     for column in range(count):
         value = columns[column].astype(np.float64)
-        there = ~np.isnan(value)
-        share = np.average(there, weights=weight)
+        stated = ~np.isnan(value)
+        share = np.average(stated, weights=weight)
         if SELDOM < share < 1 - SELDOM:
             kept.append(column)
-        value, heavy = value[there], weight[there]
+        value, heavy = value[stated], weight[stated]
         if not len(value) or value.min() == value.max():
             continue
         mean, spread = _moments(value, heavy)

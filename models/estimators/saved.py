@@ -49,15 +49,15 @@ def read_trees(path: Path) -> lgb.Booster:
 def check_trees(text: str) -> None:
     """Raise ValueError unless a text says of each tree all that belongs to it, and no more."""
     head, mark, _ = text.partition("\n\n")
-    said = _entries(head)
-    features = int(said.get("max_feature_idx", "-1")) + 1
-    names, ranges = (said.get(name, "").split() for name in ("feature_names", "feature_infos"))
-    if not mark or said.get("num_class") != "1" or said.get("num_tree_per_iteration") != "1":
+    entries = _entries(head)
+    features = int(entries.get("max_feature_idx", "-1")) + 1
+    names, ranges = (entries.get(name, "").split() for name in ("feature_names", "feature_infos"))
+    if not mark or entries.get("num_class") != "1" or entries.get("num_tree_per_iteration") != "1":
         raise ValueError("no trees of one class")
     if not features or len(names) != features or len(ranges) != features:
         raise ValueError("other features than it says")
     at = len(head) + len(mark)
-    for number, size in enumerate(map(int, said.get("tree_sizes", "").split())):
+    for number, size in enumerate(map(int, entries.get("tree_sizes", "").split())):
         tree = text[at : at + size]
         if size <= 0 or not tree.startswith(f"Tree={number}\n"):
             raise ValueError(f"tree {number} is not where it should be")

@@ -168,9 +168,9 @@ def season_of(known: Known) -> np.ndarray:
 def joined_season(seasons: Sequence[np.ndarray]) -> np.ndarray:
     """Average the seasons of towns, at least one, where they have any: float64, as ``season_of`` returns them."""
     stacked = np.stack(seasons)
-    told = np.isfinite(stacked)
-    mean = np.where(told, stacked, 0).sum(axis=0) / np.maximum(told.sum(axis=0), 1)
-    mean[~told[:, :, 0].any(axis=0), 0] = np.nan
+    finite = np.isfinite(stacked)
+    mean = np.where(finite, stacked, 0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
+    mean[~finite[:, :, 0].any(axis=0), 0] = np.nan
     return mean
 
 

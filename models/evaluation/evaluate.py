@@ -5,7 +5,7 @@ ones, and precision at capacity also has a best and a worst case. Intervals are 
 resample households, each with all its rows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -122,9 +122,9 @@ def evaluate(
     names = list(needs)
     probable = set(probabilities)
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, replicates, seed)
-    metrics: list[dict[str, object]] = []
-    lift: list[dict[str, object]] = []
-    reliability: list[pd.DataFrame] = []
+    metrics: list[tuple] = []
+    lift: list[tuple] = []
+    reliability: list[tuple] = []
     for fold, title in enumerate(rows.folds):
         parts = {
             need: rows.take(np.flatnonzero((rows.fold == fold) & (rows.need == index)))
@@ -141,10 +141,10 @@ def evaluate(
         newest = newest_fold(rows, index)
         if len(newest) and newest.label.any():
             lift += _lift(newest, need)
-            reliability.append(_reliability(newest, need, main))
+            reliability += _reliability(newest, need, main)
     return Evaluation(
         pd.DataFrame(metrics, columns=["need", "ranker", "fold", "metric", "value", "low", "high"]),
-        pd.concat(reliability) if reliability else _reliability_table([]),
+        pd.DataFrame(reliability, columns=["need", "bin", "predicted", "observed", "count"]),
         pd.DataFrame(lift, columns=["need", "ranker", "share", "precision", "recall", "lift"]),
     )
 
@@ -268,48 +268,28 @@ def equal_bins(p: np.ndarray) -> list[np.ndarray]:
     return [members for members in np.array_split(np.argsort(p, kind="stable"), BINS) if len(members)]
 
 
-def _tidy(by_need: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str, object]]:
+def _tidy(by_need: Mapping[str, Values], ranker: str, fold: str) -> list[tuple]:
     """Return rows of the metrics table, by need and over all needs."""
     if not by_need:
         return []
-    overall = Values(
-        {
-            name: _over([metrics.value for metrics in by_need.values()], name)
-            for name in next(iter(by_need.values())).value
-        },
-        {
-            name: _over([metrics.replicates for metrics in by_need.values()], name)
-            for name in next(iter(by_need.values())).replicates
-        },
-    )
-    result: list[dict[str, object]] = []
+    metrics = by_need.values()
+    overall = Values(_overall([of.value for of in metrics]), _overall([of.replicates for of in metrics]))
+    rows = []
     for need, values in {**by_need, ALL: overall}.items():
         ends = intervals(values.replicates)
         for name, value in values.value.items():
-            low, high = ends.get(name, (np.nan, np.nan))
-            result.append(
-                {
-                    "need": need,
-                    "ranker": ranker,
-                    "fold": fold,
-                    "metric": name,
-                    "value": value,
-                    "low": low,
-                    "high": high,
-                }
-            )
-    return result
+            rows.append((need, ranker, fold, name, value, *ends.get(name, (np.nan, np.nan))))
+    return rows
 
 
-def _over(values: list[dict], name: str):
-    """Combine a metric over needs: sum positives, take predicted over observed of the totals, else the mean."""
-    if name == "positives":
-        return np.sum([value[name] for value in values], axis=0)
-    if name == "predicted_over_observed":
-        observed = [value["positives"] for value in values]
-        predicted = [value[name] * value["positives"] for value in values]
-        return np.nansum(predicted, axis=0) / np.sum(observed, axis=0)
-    return np.mean([value[name] for value in values], axis=0)
+def _overall(of_needs: Sequence[dict]) -> dict:
+    """Combine metrics over needs: sum positives, take predicted over observed of the totals, else the mean."""
+    together = {name: np.mean([of[name] for of in of_needs], axis=0) for name in of_needs[0]}
+    observed = together["positives"] = np.sum([of["positives"] for of in of_needs], axis=0)
+    if "predicted_over_observed" in together:
+        predicted = [of["predicted_over_observed"] * of["positives"] for of in of_needs]
+        together["predicted_over_observed"] = np.nansum(predicted, axis=0) / observed
+    return together
 
 
 def intervals(replicates: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
@@ -323,14 +303,14 @@ def intervals(replicates: Mapping[str, np.ndarray]) -> dict[str, tuple[float, fl
 
 def interval(replicates: np.ndarray) -> tuple[float, float]:
     """Compute the 95% percentile interval of replicates; NaN if none is finite."""
-    there = replicates[np.isfinite(replicates)]
-    if not len(there):
+    finite = replicates[np.isfinite(replicates)]
+    if not len(finite):
         return np.nan, np.nan
-    low, high = np.percentile(there, [2.5, 97.5])
+    low, high = np.percentile(finite, [2.5, 97.5])
     return float(low), float(high)
 
 
-def _lift(rows: Validation, need: str) -> list[dict[str, object]]:
+def _lift(rows: Validation, need: str) -> list[tuple]:
     days = [np.flatnonzero(rows.as_of == day) for day in np.unique(rows.as_of)]
     shares, asking, result = np.array(SHARES), float(rows.label.sum()), []
     taken = shares * len(rows)
@@ -345,22 +325,14 @@ def _lift(rows: Validation, need: str) -> list[dict[str, object]]:
             hits += hits_at(total, positive, shares * len(on))
         for share, hit, length in zip(SHARES, hits.tolist(), taken.tolist(), strict=True):
             precision = hit / length
-            result.append(
-                {"need": need, "ranker": ranker, "share": share, "precision": precision, "recall": hit / asking,
-                     "lift": precision / (asking / len(rows))}
-            )  # fmt: skip
+            gain = precision / (asking / len(rows))
+            result.append((need, ranker, share, precision, hit / asking, gain))
     return result
 
 
-def _reliability(rows: Validation, need: str, ranker: str) -> pd.DataFrame:
+def _reliability(rows: Validation, need: str, ranker: str) -> list[tuple]:
     p = rows.scores[ranker]
-    return _reliability_table(
-        [
-            (need, number, float(p[part].mean()), float(rows.label[part].mean()), len(part))
-            for number, part in enumerate(equal_bins(p))
-        ]
-    )
-
-
-def _reliability_table(rows: list[tuple]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["need", "bin", "predicted", "observed", "count"])
+    return [
+        (need, number, float(p[part].mean()), float(rows.label[part].mean()), len(part))
+        for number, part in enumerate(equal_bins(p))
+    ]

@@ -315,12 +315,12 @@ def _access(row: Mapping) -> str:
     """Describe what one more visit a week brings, and how many are worth a better model."""
     one_more, better, worth = row["one_more_visit"], row["better_model"], row["worth_visits"]
     low, high = row["one_more_visit_low"], row["one_more_visit_high"]
-    said = say(
+    line = say(
         f"每周再多走访一户，约多命中 {one_more:.2f} 户（{low:.2f} 至 {high:.2f}）；"
         f"模型离完美的差距再缩小一成，每周约多命中 {better:.1f} 户",
         f"One more visit a week brings about {one_more:.2f} hits ({low:.2f} to {high:.2f}); a model a tenth closer to"
         f" perfect {better:.1f} a week",
     )
     if not np.isfinite(worth):
-        return said
-    return said + say(f"，相当于每周多走访 {worth:.0f} 户", f", as much as {worth:.0f} more visits")
+        return line
+    return line + say(f"，相当于每周多走访 {worth:.0f} 户", f", as much as {worth:.0f} more visits")

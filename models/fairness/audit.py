@@ -98,8 +98,8 @@ def listed_pairs(scores: pd.DataFrame, listed: pd.DataFrame, known: Known) -> Au
     scores: the columns of scores.parquet. listed: household_id and need of the pairs on the list.
     """
     household = positions_of(scores["household_id"], known.household_ids)
-    there = household >= 0
-    scores, household = scores[there], household[there]
+    matched = household >= 0
+    scores, household = scores[matched], household[matched]
     if not len(scores) or not len(listed):
         return None
     pairs = pd.MultiIndex.from_frame(scores[["household_id", "need"]].astype(str))

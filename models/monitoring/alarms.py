@@ -78,15 +78,15 @@ def drift_alarms(drifted: Sequence[Drift], trained: date) -> list[Alarm]:
     """Raise one alarm for all features that drifted. ``trained``: the champion's as-of date."""
     if not drifted:
         return []
-    told, first = drifted[:MOST_DRIFTED], drifted[0]
+    shown, first = drifted[:MOST_DRIFTED], drifted[0]
     return [
         Alarm(
             "features",
             "",
             trained.isoformat(),
-            f"{len(drifted)} 个特征的分布与训练时差别大：{'、'.join(one.zh for one in told)}"
+            f"{len(drifted)} 个特征的分布与训练时差别大：{'、'.join(drift.zh for drift in shown)}"
             f"（最大的 PSI {first.index:.2f}，以往至多 {first.usual:.2f}）；核对来源，没有错就运行 xianying retrain",
-            f"{len(drifted)} features moved since training: {', '.join(one.en for one in told)} (largest PSI"
+            f"{len(drifted)} features moved since training: {', '.join(drift.en for drift in shown)} (largest PSI"
             f" {first.index:.2f}, {first.usual:.2f} at most before); check their source, then retrain",
         )
     ]

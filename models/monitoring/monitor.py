@@ -28,7 +28,7 @@ Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Seen:
+class TableStates:
     """Freshness and outcomes: of a town, or of the households that live in one partition."""
 
     # table, last (days), rows (of the newest four weeks) and year (of the one before them)
@@ -36,9 +36,9 @@ class Seen:
     outcomes: pd.DataFrame  # arm, and a column an outcome: contacts
 
     @staticmethod
-    def of(known: Known) -> "Seen":
+    def of(known: Known) -> "TableStates":
         """Compute freshness and outcomes of ``known``."""
-        return Seen(_freshness(known), outcomes(known))
+        return TableStates(_freshness(known), outcomes(known))
 
 
 def _freshness(known: Known) -> pd.DataFrame:
@@ -57,10 +57,10 @@ def _freshness(known: Known) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["table", "last", "rows", "year"])
 
 
-def freshness(parts: Sequence[Seen], as_of: int) -> pd.DataFrame:
+def freshness(parts: Sequence[TableStates], as_of: int) -> pd.DataFrame:
     """Tell when each table had its last row, and how many came lately; tables without rows are left out.
 
-    parts: ``Seen`` of every partition. as_of: the as-of day.
+    parts: ``TableStates`` of every partition. as_of: the as-of day.
 
     Returns table, last (day), age (days before the as-of date), rows (of the newest four weeks) and usual_rows (mean of
     four weeks over the year before).
@@ -84,13 +84,13 @@ def outcomes(known: Known) -> pd.DataFrame:
     return table.reset_index()
 
 
-def joined_outcomes(parts: Sequence[Seen]) -> pd.DataFrame:
+def joined_outcomes(parts: Sequence[TableStates]) -> pd.DataFrame:
     """Add up the ``outcomes`` of a town's partitions."""
     return pd.concat([part.outcomes for part in parts]).groupby("arm", as_index=False).sum()
 
 
 @dataclass(frozen=True)
-class Asked:
+class PastRequests:
     """Requests before an as-of date, and how late they were recorded: of a town, or of one partition's households."""
 
     as_of: int  # of the look back
@@ -102,22 +102,22 @@ class Asked:
     delays: tuple[np.ndarray, np.ndarray]  # ``labels.recording_delays``
 
     @staticmethod
-    def of(known: Known) -> "Asked":
+    def of(known: Known) -> "PastRequests":
         """Collect the requests made before the as-of date."""
         rows = known.requests
         of_need = rows.need >= 0
         homes, household = np.unique(rows.household[of_need], return_inverse=True)
         ids = known.household_ids[homes].astype(object)
         delays = recording_delays(known)
-        return Asked(
+        return PastRequests(
             known.as_of, known.community, ids, household, rows.need[of_need], rows.requested[of_need], delays
         )
 
     @staticmethod
-    def joined(parts: "Sequence[Asked]") -> "Asked":
+    def joined(parts: "Sequence[PastRequests]") -> "PastRequests":
         """Join the requests of a town's partitions."""
         begins = np.cumsum([0, *(len(part.household_ids) for part in parts)])
-        return Asked(
+        return PastRequests(
             parts[0].as_of,
             parts[0].community,
             np.concatenate([part.household_ids for part in parts]),
@@ -162,9 +162,9 @@ class Pairs:
         household: int [pairs], position in ``homes``.
         need: int [pairs], position.
         """
-        there = np.zeros((len(homes) + 1, len(community.needs)), dtype=bool)
-        there[household, need] = True
-        return Pairs(homes, there)
+        members = np.zeros((len(homes) + 1, len(community.needs)), dtype=bool)
+        members[household, need] = True
+        return Pairs(homes, members)
 
     @staticmethod
     def listed(listed: pd.DataFrame | None, community: Community) -> "Pairs":
@@ -183,7 +183,7 @@ class Pairs:
 
 
 def past_week(
-    asked: Asked, as_of: int, scores: Iterable[pa.Table], listed: pd.DataFrame | None
+    asked: PastRequests, as_of: int, scores: Iterable[pa.Table], listed: pd.DataFrame | None
 ) -> pd.DataFrame:
     """Compare one past week's scores with the requests that came, for each need whose window and usual delay have passed.
 
@@ -236,7 +236,7 @@ def _highest(p: np.ndarray, count: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Came:
+class AskingByGrid:
     """Number of households that asked in each of some spans (days, ends exclusive), by the grid where they live now."""
 
     spans: tuple[Span, ...]
@@ -244,7 +244,7 @@ class Came:
     count: np.ndarray  # int32 [spans, grids, needs]
 
     @staticmethod
-    def of(known: Known, spans: Sequence[Span]) -> "Came":
+    def of(known: Known, spans: Sequence[Span]) -> "AskingByGrid":
         """Count the households of a town, or of those that live in one partition, see ``models.demand.cells.came``."""
         needs, grids = len(known.community.needs), len(known.grid_ids)
         count = np.zeros((len(spans), grids, needs), dtype=np.int32)
@@ -252,14 +252,14 @@ class Came:
             asking = came(known, np.full(needs, begin), np.full(needs, end)) & (known.grid >= 0)[:, None]
             household, need = np.nonzero(asking)
             np.add.at(count[at], (known.grid[household], need), 1)
-        here = np.unique(known.grid[known.present])
-        return Came(tuple(spans), known.grid_ids[here], count[:, here])
+        inhabited = np.unique(known.grid[known.present])
+        return AskingByGrid(tuple(spans), known.grid_ids[inhabited], count[:, inhabited])
 
     @staticmethod
-    def joined(parts: "Sequence[Came]") -> "Came":
+    def joined(parts: "Sequence[AskingByGrid]") -> "AskingByGrid":
         """Join the counts of a town's partitions; each grid is in one of them."""
         grids = np.concatenate([part.grid_ids for part in parts])
-        return Came(parts[0].spans, grids, np.concatenate([part.count for part in parts], axis=1))
+        return AskingByGrid(parts[0].spans, grids, np.concatenate([part.count for part in parts], axis=1))
 
 
 def spans_told(demand: pd.DataFrame) -> list[Span]:
@@ -268,7 +268,7 @@ def spans_told(demand: pd.DataFrame) -> list[Span]:
     return list(zip(*days, strict=True))
 
 
-def past_demand(asked: Asked, seen: Came, demand: pd.DataFrame) -> pd.DataFrame:
+def past_demand(asked: PastRequests, seen: AskingByGrid, demand: pd.DataFrame) -> pd.DataFrame:
     """Compare one past week's demand with the households that asked, for spans that have passed, delay included.
 
     asked: the town's requests by now.

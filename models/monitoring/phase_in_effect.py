@@ -10,6 +10,7 @@ from scipy.stats import norm
 from features.contract.community import Community
 from features.language import say_line
 from features.store.database import open_store
+from features.store.sql import held
 from models.evaluation.share_intervals import wilson
 
 SEVERE = 3
@@ -71,14 +72,13 @@ def outcomes_of_lots(workspace: Path, lots: pd.DataFrame, community: Community, 
     severe = [need.id for need in community.needs if need.severity >= SEVERE]
     with open_store(workspace, read_only=True) as connection:
         connection.register("lots", first[["household_id", "day"]])
-        known = f"superseded_at IS NULL AND epoch_us(known_from) / 86400e6 < {as_of}"
 
         def came(table: str, time: str, which: str, values: list[str]) -> np.ndarray:
             rows = connection.execute(
                 f"""SELECT coalesce(bool_or(found.household_id IS NOT NULL), false) AS came
                 FROM (SELECT *, row_number() OVER () AS place FROM lots) AS lots LEFT JOIN (
-                    SELECT household_id, epoch_us({time}) / 86400e6 AS moment FROM {table}
-                    WHERE {known} AND {which} IN (SELECT unnest($values))) AS found
+                    SELECT household_id, epoch_us({time}) / 86400e6 AS moment
+                    FROM {held(table, as_of)} WHERE {which} IN (SELECT unnest($values))) AS found
                 ON found.household_id = lots.household_id AND moment >= day AND moment < day + {days}
                 GROUP BY place ORDER BY place""",
                 {"values": values or [""]},

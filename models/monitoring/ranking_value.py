@@ -14,6 +14,7 @@ import pandas as pd
 
 from features.language import say_line
 from features.store.database import open_store
+from features.store.sql import held
 from models.monitoring.monitor import TOP
 
 REPLICATES = 500
@@ -36,9 +37,9 @@ def lot_visits(workspace: Path, as_of: int) -> pd.DataFrame:
     with open_store(workspace, read_only=True) as connection:
         return connection.execute(f"""
             SELECT household_id, need, epoch_us(contacted_at) / 86400e6 AS day, outcome = 'needed' AS found,
-            1 / propensity AS weight FROM outreach
-            WHERE arm = 'random' AND outcome IN ('needed', 'not_needed') AND propensity > 0 AND superseded_at IS NULL
-            AND epoch_us(known_from) / 86400e6 < {as_of} ORDER BY day, household_id, need""").df()
+            1 / propensity AS weight FROM {held("outreach", as_of)}
+            WHERE arm = 'random' AND outcome IN ('needed', 'not_needed') AND propensity > 0
+            ORDER BY day, household_id, need""").df()
 
 
 def top_pairs(scores: pd.DataFrame, ranking: str, share: float = TOP) -> pd.DataFrame:

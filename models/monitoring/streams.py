@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.store.database import attribute_columns, open_store
-from features.store.sql import name, text
+from features.store.sql import held, name, text
 
 WEEKS = 112  # of history: two years and what a comparison with last year's weeks needs
 BIRTHS = ("birth_year", "birth_date")
@@ -98,7 +98,6 @@ def answered_visits(workspace: Path, as_of: int) -> tuple[np.ndarray, np.ndarray
     """
     with open_store(workspace, read_only=True) as connection:
         visits = connection.execute(f"""
-            SELECT epoch_us(contacted_at) / 86400e6 AS day, outcome = 'needed' AS needed FROM outreach
-            WHERE arm = 'targeted' AND outcome IN ('needed', 'not_needed') AND superseded_at IS NULL
-            AND epoch_us(known_from) / 86400e6 < {as_of}""").fetchnumpy()
+            SELECT epoch_us(contacted_at) / 86400e6 AS day, outcome = 'needed' AS needed
+            FROM {held("outreach", as_of)} WHERE arm = 'targeted' AND outcome IN ('needed', 'not_needed')""").fetchnumpy()
     return np.asarray(visits["day"], dtype=np.float64), np.asarray(visits["needed"], dtype=bool)

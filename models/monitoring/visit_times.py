@@ -8,6 +8,7 @@ import pandas as pd
 
 from features.language import say
 from features.store.database import open_store
+from features.store.sql import held
 from models.evaluation.share_intervals import wilson
 
 ELDER, CHILD = 65, 15  # years
@@ -39,13 +40,12 @@ class BestTime:
 def visit_counts(workspace: Path, as_of: int) -> pd.DataFrame:
     """Count visits with a time of day by kind of household and slot: kind, weekend, part, visits and met."""
     with open_store(workspace, read_only=True) as connection:
-        known = f"epoch_us(known_from) / 86400e6 < {as_of} AND superseded_at IS NULL"
         return connection.execute(f"""
             WITH born AS (
-                SELECT household_id, coalesce(year(birth_date), birth_year) AS born_in FROM residents WHERE {known}),
+                SELECT household_id, coalesce(year(birth_date), birth_year) AS born_in FROM {held("residents", as_of)}),
             made AS (
-                SELECT household_id, contacted_at, outcome <> 'not_reached' AS met FROM outreach
-                WHERE {known} AND outcome IS NOT NULL AND contacted_at::TIME <> TIME '00:00:00'),
+                SELECT household_id, contacted_at, outcome <> 'not_reached' AS met
+                FROM {held("outreach", as_of)} WHERE outcome IS NOT NULL AND contacted_at::TIME <> TIME '00:00:00'),
             kinds AS (
                 SELECT made.*, coalesce(max(year(contacted_at) - born_in), 0) >= {ELDER} AS elders,
                 coalesce(min(year(contacted_at) - born_in), 99) < {CHILD} AS children

@@ -49,10 +49,10 @@ def week_counts(known: Known) -> WeekCounts:
     needs = len(known.community.needs)
     asked = pd.DataFrame({"need": [need.id for need in known.community.needs]})
     for name, (begin, end) in SPANS.items():
-        here = (
+        within = (
             (rows.requested >= known.as_of - begin) & (rows.requested < known.as_of - end) & (rows.need >= 0)
         )
-        asked[name] = np.bincount(rows.need[here], minlength=needs)
+        asked[name] = np.bincount(rows.need[within], minlength=needs)
     made = visits.outcome >= 0
     recent = made & np.any(
         [
@@ -85,8 +85,8 @@ def _by_grid(known: Known, made: np.ndarray) -> pd.DataFrame:
     """Count the households of each grid, and those never visited. ``made``: bool [rows of outreach]."""
     last = np.full(known.household_count, -np.inf)
     np.maximum.at(last, known.outreach.household[made], known.outreach.contacted[made])
-    here = np.flatnonzero(known.present & ~known.opted_out)
-    frame = pd.DataFrame({"grid_id": _grids_of(known, here), "last": last[here]})
+    present = np.flatnonzero(known.present & ~known.opted_out)
+    frame = pd.DataFrame({"grid_id": _grids_of(known, present), "last": last[present]})
     frame = frame.assign(never=np.isinf(frame["last"]), unseen=(known.as_of - frame["last"]))
     frame["unseen"] = frame["unseen"].where(~frame["never"])
     groups = frame.groupby("grid_id", sort=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from features.atomic import forget_partials, scratch_directory, write_atomically
+from features.atomic import flush_to_disk, forget_partials, scratch_directory, write_atomically
 from features.blocks.build import catalogue
 from features.contract.community import Community
 from features.language import UserError, say, say_line
@@ -166,8 +166,8 @@ def read_copy(workspace: Path, registry: str) -> tuple[int, Path] | None:
         return None
     # an earlier version noted the address, also of the workspace's own registry
     known = {_fingerprint(registry), _fingerprint(registry_address(workspace))}
-    there = origin in known and (files / "model.json").is_file()
-    return (version, files) if there else None
+    usable = origin in known and (files / "model.json").is_file()
+    return (version, files) if usable else None
 
 
 def damaged_copy(workspace: Path) -> list[Path]:
@@ -217,7 +217,7 @@ def install_copy(workspace: Path, registry: str, version: int, files: Path) -> P
     place = workspace / DIRECTORY
     target = place / f"{version}-{uuid.uuid4().hex[:8]}"
     os.replace(files, target)
-    _reach_the_disk(target)
+    flush_to_disk([*target.rglob("*"), target, place])
     pointer = {
         "version": version,
         "registry": _fingerprint(registry),
@@ -231,16 +231,6 @@ def install_copy(workspace: Path, registry: str, version: int, files: Path) -> P
     write_atomically(place / _POINTER, json.dumps(pointer).encode())
     _remove_old(place, version, target)
     return target
-
-
-def _reach_the_disk(directory: Path) -> None:
-    """Flush the copied files to the disk, before the pointer that names them is written."""
-    for path in [*directory.rglob("*"), directory, directory.parent]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _remove_old(place: Path, version: int, current: Path) -> None:

@@ -35,22 +35,22 @@ def follow_move(workspace: Path) -> bool:
     database = local_database(workspace)
     if not database.is_file():
         return False
-    here = artifact_place(workspace)
+    location = artifact_place(workspace)
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
-        there = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if "experiments" not in there:
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "experiments" not in tables:
             return False
         row = connection.execute(
             "SELECT artifact_location FROM experiments WHERE name = ?", [NAME]
         ).fetchone()
-        before = row[0] if row else here
-        if before == here or not before.startswith("file:"):
+        before = row[0] if row else location
+        if before == location or not before.startswith("file:"):
             return False
         for table, column in PLACES:
-            if table in there:
+            if table in tables:
                 connection.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
-                    [here, len(before) + 1, len(before), before],
+                    [location, len(before) + 1, len(before), before],
                 )
     return True
 

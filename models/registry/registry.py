@@ -7,7 +7,7 @@ killed in between leaves no version, or one that is not the champion.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from features.atomic import scratch_directory
 from features.contract.community import Community
 from features.language import UserError, say
 from features.point_in_time.records import Known
+from features.store.reader import sharing_community
 from models.dataset.out_of_time import forget_earlier_files, keep_out_of_time
 from models.registry.champion import (
     Champion,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from models.evaluation.compare import Decision
+    from models.training.borrow import Neighbour
     from models.training.retrain import Retrained
 
 
@@ -298,3 +300,22 @@ def need_database(workspace: Path) -> None:
     address = registry_address(workspace)
     if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).is_file():
         raise no_model()
+
+
+def lent_models(workspaces: Iterable[Path]) -> "list[Neighbour]":
+    """Read the champion of each workspace, in their order.
+
+    Raises UserError, which names the community, where one has not agreed in its settings or has no model that can be
+    used.
+    """
+    from models.training.borrow import Neighbour
+
+    lent = []
+    for workspace in workspaces:
+        name, _ = sharing_community(workspace, "model")
+        try:
+            in_force = champion(workspace)
+        except NoChampion as error:
+            raise UserError(f"{name} ({workspace}): {error}") from error
+        lent.append(Neighbour(name, in_force.version, in_force.model))
+    return lent

@@ -63,8 +63,8 @@ def put_back(client: Any) -> int | None:
     """
     past, version = _past_champions(client), _begun(client)
     if version is None:
-        current, there = version_called(client, CHAMPION), all_versions(client)
-        while past and (past[-1] == current or past[-1] not in there):
+        current, existing = version_called(client, CHAMPION), all_versions(client)
+        while past and (past[-1] == current or past[-1] not in existing):
             past.pop()
         if not past:
             return None
@@ -92,8 +92,8 @@ def _begun(client: Any) -> int | None:
 
 def _name_previous(client: Any, past: list[int]) -> None:
     """Let the alias ``previous`` name the version that ``put_back`` would put in force, or none."""
-    current, there = version_called(client, CHAMPION), all_versions(client)
-    left = [version for version in past if version != current and version in there]
+    current, existing = version_called(client, CHAMPION), all_versions(client)
+    left = [version for version in past if version != current and version in existing]
     if left:
         client.set_registered_model_alias(NAME, PREVIOUS, str(left[-1]))
     elif version_called(client, PREVIOUS) is not None:

@@ -44,8 +44,8 @@ def write_report(retrained: "Retrained", known: Known, has_champion: bool, direc
     tables["importance"] = tables["importance"].assign(meaning=lambda rows: rows["feature"].map(meanings))
     directory.mkdir(parents=True, exist_ok=True)
     more = {"p_need": retrained.visits} | {name: getattr(retrained, name) for name in _TABLES_IF_THERE}
-    there = {name: table for name, table in more.items() if table is not None}
-    _write_tables({**tables, **there}, directory)
+    made = {name: table for name, table in more.items() if table is not None}
+    _write_tables({**tables, **made}, directory)
     ornament(
         ("模型卡", "the model card"),
         lambda: _write_cards(retrained, known, has_champion, directory),

@@ -233,7 +233,7 @@ class NeedModel:
             for need, booster in self.members.plain.items():
                 _write_trees(directory / f"plain_{need}.txt", booster)
         np.savez(directory / "arrays.npz", **arrays)  # type: ignore[arg-type]
-        said = {
+        content = {
             "schema": self.schema.to_json(),
             "feature_names": self.feature_names,
             "risk_calibration": list(self.risk_calibration),
@@ -246,7 +246,7 @@ class NeedModel:
         for name, model in self._others():
             model.save(directory / name)
         (directory / "model.json").write_text(
-            json.dumps(said, ensure_ascii=False, indent=1), encoding="utf-8"
+            json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8"
         )
 
     def _others(self) -> Iterator[tuple[str, "NeedModel"]]:
@@ -261,14 +261,14 @@ class NeedModel:
 
         Raises ValueError if its members are those of an earlier version, or its numbers are not those of a model.
         """
-        said = json.loads((directory / "model.json").read_text(encoding="utf-8"))
+        content = json.loads((directory / "model.json").read_text(encoding="utf-8"))
         arrays = read_arrays(directory / "arrays.npz")
         check_numbers(arrays)
         if arrays["weights"].shape[1] != len(MEMBERS):
             raise ValueError(f"{directory}: other members than {', '.join(MEMBERS)}")
         model = NeedModel(
-            schema=Schema.from_json(said["schema"]),
-            feature_names=said["feature_names"],
+            schema=Schema.from_json(content["schema"]),
+            feature_names=content["feature_names"],
             members=_read_members(directory, arrays),
             weights=arrays["weights"],
             calibration=Calibration(arrays["slope"], arrays["intercept"]),
@@ -277,8 +277,8 @@ class NeedModel:
             per_request=arrays["per_request"],
             level_weight=arrays["level_weight"],
             usual_shift=arrays["usual_shift"],
-            risk_calibration=tuple(said["risk_calibration"]),
-            metadata=said["metadata"],
+            risk_calibration=tuple(content["risk_calibration"]),
+            metadata=content["metadata"],
             visited=NeedFromVisits.load(directory),
             spread=Spread.load(directory),
             season=arrays.get("season"),

@@ -152,8 +152,8 @@ def _curve(
     for size in [*(size for size in _SIZES if size < 0.9 * largest), largest]:
         predicted = np.zeros(labels.shape, dtype=bool)
         for train, test in folds:
-            some = draw.permutation(train)[:size]
-            model = fit_margins(counts[some], labels[some], needs, keywords)
+            sample = draw.permutation(train)[:size]
+            model = fit_margins(counts[sample], labels[sample], needs, keywords)
             margins = model.margins(counts[test])
             predicted[test] = np.arange(len(needs)) == margins.argmax(axis=1)[:, None]
         rows.append((size, float(f1_score(labels, predicted, average="macro", zero_division=0))))

@@ -75,8 +75,8 @@ def needs_of(
     answers = {text: settled[key] for text in distinct if (key := key_of(text)) in settled}
     open_texts = [text for text in distinct if text not in answers]
     for start in range(0, len(open_texts), _MOST_TEXTS):
-        some = open_texts[start : start + _MOST_TEXTS]
-        answers.update(zip(some, _answers(some, community, model), strict=True))
+        batch = open_texts[start : start + _MOST_TEXTS]
+        answers.update(zip(batch, _answers(batch, community, model), strict=True))
     nothing = Answer((), (), say("没有文字", "no text"))
     rows = [
         line

@@ -179,8 +179,8 @@ def _groups(groups: pd.DataFrame, known: Known) -> list[str]:
     less = list(dict.fromkeys(clearly_less(groups)["group"])) if len(groups) else []
     if not less:
         return []
-    there = membership(known)
-    names = dict(zip(there.ids, there.names, strict=True))
+    members = membership(known)
+    names = dict(zip(members.ids, members.names, strict=True))
     listed = say("、", ", ").join(names[group].here for group in less if group in names)
     return say_line(
         f"{listed}：排进名单的明显偏少；可提高 outreach.explore_share，或设 outreach.parity",

@@ -159,12 +159,12 @@ def _ask_for(study: "optuna.Study", *wanted: Mapping[str, float]) -> None:
     from optuna.trial import TrialState
 
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-    there = [trial.params for trial in _ended(study)]
-    there += [row.system_attrs.get("fixed_params", {}) for row in waiting]
+    known = [trial.params for trial in _ended(study)]
+    known += [row.system_attrs.get("fixed_params", {}) for row in waiting]
     for trial in wanted:
-        if trial and trial not in there:
+        if trial and trial not in known:
             study.enqueue_trial(dict(trial))
-            there.append(dict(trial))
+            known.append(dict(trial))
 
 
 def _until(study: "optuna.Study", seconds: float, most_trials: int | None) -> Iterator[int]:

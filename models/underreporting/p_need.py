@@ -62,30 +62,30 @@ class NeedFromVisits:
             path = directory / TREE_FILES.format(index)
             path.write_text(tree.model_to_string(), encoding="utf-8")
         np.savez(directory / ARRAYS, **arrays)
-        said = {
+        content = {
             "estimator": self.name,
             "calibration": asdict(self.calibration),
             "metadata": self.metadata,
         }
-        (directory / FILE).write_text(json.dumps(said, ensure_ascii=False, indent=1), encoding="utf-8")
+        (directory / FILE).write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
 
     @staticmethod
     def load(directory: Path) -> "NeedFromVisits | None":
         """Read what ``save`` wrote; return None if there is no such file."""
         if not (directory / FILE).exists():
             return None
-        said = json.loads((directory / FILE).read_text(encoding="utf-8"))
+        content = json.loads((directory / FILE).read_text(encoding="utf-8"))
         arrays = read_arrays(directory / ARRAYS)
-        calibration = said["calibration"]
+        calibration = content["calibration"]
         calibration = {
             key: tuple(value) if isinstance(value, list) else value for key, value in calibration.items()
         }
         return NeedFromVisits(
             DesignReader.from_arrays(_part(arrays, "reader_")),
-            said["estimator"],
-            _estimator(said["estimator"], _part(arrays, "estimator_"), directory),
+            content["estimator"],
+            _estimator(content["estimator"], _part(arrays, "estimator_"), directory),
             NeedCalibration(**calibration),
-            said["metadata"],
+            content["metadata"],
         )
 
 

@@ -115,10 +115,10 @@ def fit_reporting_effects(
 
 def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute mean and standard deviation (inf for a constant) of each column's known values: float64 [columns]."""
-    there = ~np.isnan(values)
-    count = np.maximum(there.sum(axis=0), 1)
-    center = np.where(there, values, 0).sum(axis=0) / count
-    spread = np.sqrt(np.where(there, (values - center) ** 2, 0).sum(axis=0) / count)
+    stated = ~np.isnan(values)
+    count = np.maximum(stated.sum(axis=0), 1)
+    center = np.where(stated, values, 0).sum(axis=0) / count
+    spread = np.sqrt(np.where(stated, (values - center) ** 2, 0).sum(axis=0) / count)
     return center, np.where(spread > 0, spread, np.inf)
 
 

@@ -93,9 +93,9 @@ def _homes(visits: pd.DataFrame) -> int:
 
 def _of_workers(rows: pd.DataFrame, place: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     """Add the worker's name to rows with an outreach_id: the micro-grid's where there is no table of workers."""
-    here = place.reindex(rows["outreach_id"])
-    worker = here["worker_id"].fillna("").astype(str).to_numpy()
-    beside = (here["grid_id"].fillna("") + " " + here["microgrid_id"].fillna("")).str.strip().to_numpy()
+    home = place.reindex(rows["outreach_id"])
+    worker = home["worker_id"].fillna("").astype(str).to_numpy()
+    beside = (home["grid_id"].fillna("") + " " + home["microgrid_id"].fillna("")).str.strip().to_numpy()
     name = [names.get(worker_id) or worker_id or area for worker_id, area in zip(worker, beside, strict=True)]
     return rows.assign(name=pd.Series(name, index=rows.index, dtype=object))
 

@@ -10,10 +10,8 @@ import click
 
 from features.language import say
 from service.cli import (
-    county_commands,
     data_commands,
     init_command,
-    ledger_commands,
     model_commands,
     register_commands,
     replay_commands,
@@ -22,12 +20,11 @@ from service.cli import (
     week_commands,
 )
 from service.cli.options import Directory
-from service.console.account import refuse_root_elsewhere
+from service.console.operator import refuse_root_elsewhere
 from service.console.startup import settle_process
 from service.console.terminal import Commands, run
 from service.web.commands import (
     access_commands,
-    audit_commands,
     care_commands,
     hook_commands,
     rights_commands,
@@ -37,17 +34,14 @@ from service.web.commands import (
 MODULES = (
     init_command,
     data_commands,
-    ledger_commands,
     register_commands,
     model_commands,
     week_commands,
     replay_commands,
     text_commands,
     simulate,
-    county_commands,
     serve_commands,
     access_commands,
-    audit_commands,
     care_commands,
     hook_commands,
     rights_commands,

@@ -73,8 +73,8 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
     before = with_own_validation(workspace, champion, records) if champion else None
     how = Retraining(tuning=tuning, prepare=partial(make_ready, workspace), draw=draw_report)
     if spark:
+        from models.dataset.sample import FromPartitions
         from models.scoring.executors import on_spark
-        from models.training.sample_partitions import FromPartitions
 
         how = replace(how, source=FromPartitions(town, day_of(as_of)), each=on_spark)
     retrained = retrain(records, day_of(as_of), before, how)
@@ -118,8 +118,7 @@ def _show_registered(workspace: Path, registered: "Registered", command: str) ->
 def borrow(workspace: Path, workspaces: tuple[Path, ...], as_of: date | None) -> None:
     """Register a neighbour's model with this community's level; it comes into force where none was trained here."""
     from features.point_in_time.records import day_of, known_before
-    from models.registry.neighbours import lent_models
-    from models.registry.registry import log_retrain, make_ready
+    from models.registry.registry import lent_models, log_retrain, make_ready
     from models.training.borrow import as_retrained, borrow
     from service.web.published.model_shelf import publish_models
     from service.weekly.score_cache import champion_or_none

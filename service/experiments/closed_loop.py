@@ -235,8 +235,10 @@ def _list(monday: Monday) -> pd.DataFrame:
     """Make the week's list, with the columns of outreach.parquet."""
     world, workspace = monday.world, monday.world.workspace
     if world.run.policy not in MODELLED:
-        here = pd.Index(world.exports.names.household).get_indexer(pd.Index(monday.records.household_ids))
-        scores = rule_scores(world.run.policy, monday.known, lambda: monday.chance[here], world.run.seed)
+        positions = pd.Index(world.exports.names.household).get_indexer(
+            pd.Index(monday.records.household_ids)
+        )
+        scores = rule_scores(world.run.policy, monday.known, lambda: monday.chance[positions], world.run.seed)
         return plan(scores, monday.known).visits
     output = week_directory(workspace, monday.as_of)
     score_week(workspace, InMemory(monday.read), monday.as_of, workspace / SCORES, _silently)

@@ -1,11 +1,14 @@
 """Choose which households to visit next week and what to ask them: from scores to a plan. Pure, no files.
 
-Any list maker with the signature of ``plan`` can take its place.
+A household is visited at most once a week and asked about at most three needs. A share of the visits
+(``explore_share``) is drawn first, at random among all eligible households, so that every eligible pair has a known
+propensity; the others are chosen together for the highest sum of severity times p_need. Sensitive needs stand only on
+coordinators' lists. Any list maker with the signature of ``plan`` can take its place.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 
@@ -82,12 +85,7 @@ def plan(
     by_turn: bool = False,
     warnings: pd.DataFrame | None = None,
 ) -> Plan:
-    """Choose the week's visits from the scores of one as-of date.
-
-    A household is visited at most once a week and asked about at most three needs. A share of the visits
-    (``explore_share``) is drawn first, at random among all eligible households, so that every eligible pair has a known
-    propensity; the others are chosen together for the highest sum of severity times p_need. Sensitive needs stand only
-    on coordinators' lists. The same input and seed give the same plan.
+    """Choose the week's visits from the scores of one as-of date; the same input and seed give the same plan.
 
     ``scores``: the contract's columns of scores.parquet. ``history``: past courses of the programmes
     (``store.read_programme_history``). ``before``: outreach.parquet of the list before; its households that nobody has
@@ -100,17 +98,15 @@ def plan(
     Raises UserError when nobody has any visits, or when the parity of the settings cannot be met.
     """
     workers, offered = workers_of(known, share.everywhere if share else None), enrolment(known, history)
-    out = left_out(known, offered.closed)
+    out, warned = left_out(known, offered.closed), open_warnings(warnings, known)
     draw = np.random.default_rng([seed, known.as_of, *([share.number] if share else [])])
-    warned = open_warnings(warnings, known)
     pairs = _weighed(_priced(scores, known, out, warned, share), known, workers, offered, before, draw)
     pairs = in_turn(pairs, known) if by_turn else pairs
     spare = workers.frame["visits"].to_numpy().copy()
     first, pairs = _warned_first(pairs, workers, spare)
     drawn = _drawn(pairs[:0] if by_turn else pairs[~pairs["sensitive"]], workers, spare, known, draw)
     phased = lots(pairs, workers, known)
-    rest = _to_choose(pairs, drawn, phased)
-    limits = share.limits if share else limits_of(offered, pairs)
+    rest, limits = _to_choose(pairs, drawn, phased), share.limits if share else limits_of(offered, pairs)
     limits = left_after(limits, pd.concat([first.visits, drawn]))
     coordinated = _coordinated(rest, workers, spare, limits)
     earlier = [first.visits, drawn, coordinated.visits]
@@ -118,24 +114,17 @@ def plan(
     targeted = _targeted(rest, workers, spare, limits, coordinated.visits, equal)
     listed = [visits for visits in (*earlier, targeted.visits) if len(visits)]
     visits = pd.concat(listed, ignore_index=True) if listed else targeted.visits
-    sums = _sums(known, workers, out, pairs, earlier, coordinated, targeted)
+    without_parity = pd.concat([*earlier, targeted.plain])
     return Plan(
         visits=_finished(visits, workers, known),
         dropped=dropped(before, visits["household"].to_numpy(), pairs, out, workers, known),
-        sums=replace(sums, by_turn=by_turn, warned=len(warned)),
+        sums=_sums(known, workers, out, pairs, earlier, (coordinated, targeted), by_turn, len(warned)),
         seats=offered.seats,
         takers=_takers(pairs, visits),
-        groups=_groups(known, pairs, pd.concat([*earlier, targeted.plain]), visits),
+        groups=group_sums(known, pairs, without_parity, visits) if known.community.outreach.parity else None,
         community=known.community,
         lots=phased,
     )
-
-
-def _groups(
-    known: Known, pairs: pd.DataFrame, without: pd.DataFrame, within: pd.DataFrame
-) -> GroupSums | None:
-    """Return the ``group_sums``, or None where the settings ask for no parity."""
-    return None if known.community.outreach.parity is None else group_sums(known, pairs, without, within)
 
 
 def _priced(
@@ -182,7 +171,9 @@ def _sums(
     out: LeftOut,
     pairs: pd.DataFrame,
     earlier: Sequence[pd.DataFrame],
-    *parts: Chosen,
+    parts: Sequence[Chosen],
+    by_turn: bool,
+    warned: int,
 ) -> PlanSums:
     """Sum up a plan in numbers. ``earlier``: the visits of warned households, and those chosen before ``parts``."""
     return PlanSums(
@@ -192,6 +183,8 @@ def _sums(
         sensitive=bool(pairs["sensitive"].any()),
         coordinated=int(workers.frame.loc[workers.frame["coordinator"], "visits"].sum()),
         full=reduce(or_, (limit.programmes for part in parts for limit in part.full), 0),
+        by_turn=by_turn,
+        warned=warned,
         warned_listed=earlier[0]["household"].nunique(),
         value=sum(part.value for part in parts),
         bound=sum(part.bound for part in parts) + sum(float(visits["price"].sum()) for visits in earlier),

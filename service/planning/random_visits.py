@@ -51,16 +51,16 @@ def drawn_by_lot(
     each = np.sqrt(floor)  # of two draws in turn
     rows, worker, chance = [], [], []
     for area in np.flatnonzero(visits.sum(axis=0)):
-        here = np.flatnonzero(homes["area"].to_numpy() == area)
-        shares = shares_of(of_home[here], each, int(most[area]))
+        of_area = np.flatnonzero(homes["area"].to_numpy() == area)
+        shares = shares_of(of_home[of_area], each, int(most[area]))
         who = np.repeat(np.arange(len(visits)), visits[:, area])
         for home, visitor in zip(systematic(shares, len(who), draw), draw.permutation(who), strict=True):
-            of_need = slice(first[here[home]], first[here[home]] + size[here[home]])
-            needs = shares_of(weight[of_need], each, int(asked[here[home]]))
-            picked = systematic(needs, int(asked[here[home]]), draw)
+            of_need = slice(first[of_area[home]], first[of_area[home]] + size[of_area[home]])
+            needs = shares_of(weight[of_need], each, int(asked[of_area[home]]))
+            picked = systematic(needs, int(asked[of_area[home]]), draw)
             rows.append(of_need.start + picked)
             worker.append(np.full(len(picked), visitor))
-            chance.append(expected[area] * shares[home] * asked[here[home]] * needs[picked])
+            chance.append(expected[area] * shares[home] * asked[of_area[home]] * needs[picked])
         np.subtract.at(spare, who, 1)
     if not rows:
         return pairs.iloc[:0].assign(worker=0, arm="random", propensity=np.nan)

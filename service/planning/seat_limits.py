@@ -68,9 +68,9 @@ def enrolment(known: Known, history: pd.DataFrame | None = None) -> Enrolment:
         running = programmes_for(community, need.id, begins, begins + WEEK * need.horizon_weeks)
         last = {programme.id: last_day_to_enrol(programme, begins) for programme in running}
         for row, grid in enumerate(grids):
-            here = [programme for programme in running if not programme.grids or grid in programme.grids]
-            free = [programme for programme in here if last[programme.id] >= known.as_of]
-            closed[row, at] = bool(here) and not free
+            offered = [programme for programme in running if not programme.grids or grid in programme.grids]
+            free = [programme for programme in offered if last[programme.id] >= known.as_of]
+            closed[row, at] = bool(offered) and not free
             until[row, at] = max((last[programme.id] for programme in free), default=np.inf)
             if free and all(np.isfinite(seats[position[programme.id]]) for programme in free):
                 within[row, at] = sum(1 << position[programme.id] for programme in free)

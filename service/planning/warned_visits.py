@@ -35,9 +35,9 @@ def open_warnings(warnings: pd.DataFrame | None, known: Known) -> pd.DataFrame:
     answered = (rows.outcome >= 0) & (rows.outcome != NOT_REACHED)
     last = np.full(known.household_count, -np.inf)
     np.maximum.at(last, rows.household[answered], rows.contacted[answered])
-    here = (household >= 0) & (received < known.as_of)
-    here[here] &= known.present[household[here]] & ~(last[household[here]] >= received[here])
-    current = warnings[here].assign(household=household[here])
+    waiting = (household >= 0) & (received < known.as_of)
+    waiting[waiting] &= known.present[household[waiting]] & ~(last[household[waiting]] >= received[waiting])
+    current = warnings[waiting].assign(household=household[waiting])
     return (
         current.groupby("household")
         .agg(
@@ -88,8 +88,8 @@ def with_warnings(visits: pd.DataFrame) -> pd.DataFrame:
     """Put what is warned of, and until when to answer, before the reason of each warned household's visits."""
     warned = visits["warned_of"] != ""
     texts = [
-        _told(said, deadline) if said else ""
-        for said, deadline in zip(visits["warned_of"], visits["deadline"], strict=True)
+        _told(words_of, deadline) if words_of else ""
+        for words_of, deadline in zip(visits["warned_of"], visits["deadline"], strict=True)
     ]
     between = say("；", "; ")
     words = pd.Series(texts, index=visits.index, dtype=object)

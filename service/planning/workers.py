@@ -62,8 +62,8 @@ def workers_of(known: Known, everywhere: Mapping[str, int] | None = None) -> Wor
         workers = Workers(frame, covers, areas, area, *_unplaced(frame, covers))
     if everywhere is not None:
         shared = frame["coordinator"] & frame["worker_id"].isin(everywhere)
-        here = frame["worker_id"].map(everywhere)
-        return replace(workers, frame=frame.assign(visits=here.where(shared, frame["visits"]).astype(int)))
+        share = frame["worker_id"].map(everywhere)
+        return replace(workers, frame=frame.assign(visits=share.where(shared, frame["visits"]).astype(int)))
     if not workers.frame["visits"].any():
         raise UserError(
             "没有可安排的走访：请在 workers 的 weekly_visits 或 community.yaml 的 visits_per_worker 里写大于 0 的数",
@@ -223,13 +223,13 @@ def _class_of(area: np.ndarray, last_class: np.ndarray, places: Places) -> np.nd
     counts = np.round(result.x).astype(int)
     class_of = np.full(len(area), -1, dtype=np.int64)
     for number in np.unique(area):
-        here = np.flatnonzero(area == number)
+        homes = np.flatnonzero(area == number)
         left = {int(flow_class[at]): int(counts[at]) for at in np.flatnonzero(flow_area == number)}
-        for home in here:
+        for home in homes:
             if left.get(int(last_class[home]), 0) > 0:
                 class_of[home] = last_class[home]
                 left[int(last_class[home])] -= 1
-        rest = here[class_of[here] == -1]
+        rest = homes[class_of[homes] == -1]
         class_of[rest] = np.repeat(list(left), list(left.values()))
     return class_of
 

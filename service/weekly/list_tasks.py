@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.blocks.build import Features, build, summarise
 from features.blocks.groups import Groups, membership, without_members
-from features.language import LANGUAGES, in_language, language, speaking
+from features.language import LANGUAGES, in_languages, language, speaking
 from features.point_in_time.feedback import also_refusing
 from features.point_in_time.records import Known, Records, Rows, known_before
 from features.point_in_time.town import TownCounts
@@ -100,29 +100,22 @@ class Surveyed:
     everywhere: dict[str, int]  # visits of the coordinators of the whole town
 
 
-@dataclass(frozen=True)
-class SurveyPartition:
-    """The task of surveying a partition, which is given by its number."""
-
-    week: ListWeek
-
-    def __call__(self, number: int) -> Surveyed:
-        """Survey one partition."""
-        week = self.week
-        known, scores = week.known(number), week.scores.scores(number)
-        counts = counts_of(known)
-        # the town's counts are not known yet: seats are those that this partition leaves
-        known = replace(known, town=replace(week.fitted.town, counts=counts))
-        needs = len(known.community.needs)
-        need = positions_of(scores["need"], [need.id for need in known.community.needs])
-        p_need = scores["p_need"].to_numpy()
-        everywhere = visiting_everywhere(known)
-        return Surveyed(
-            counts=counts,
-            p_need=np.stack([np.bincount(need, weight, needs) for weight in (p_need, np.ones(len(need)))]),
-            worth=_worth(week, scores, known)[: sum(everywhere.values())],
-            everywhere=everywhere,
-        )
+def survey(week: ListWeek, number: int) -> Surveyed:
+    """Survey the partition of a number."""
+    known, scores = week.known(number), week.scores.scores(number)
+    counts = counts_of(known)
+    # the town's counts are not known yet: seats are those that this partition leaves
+    known = replace(known, town=replace(week.fitted.town, counts=counts))
+    needs = len(known.community.needs)
+    need = positions_of(scores["need"], [need.id for need in known.community.needs])
+    p_need = scores["p_need"].to_numpy()
+    everywhere = visiting_everywhere(known)
+    return Surveyed(
+        counts=counts,
+        p_need=np.stack([np.bincount(need, weight, needs) for weight in (p_need, np.ones(len(need)))]),
+        worth=_worth(week, scores, known)[: sum(everywhere.values())],
+        everywhere=everywhere,
+    )
 
 
 def _worth(week: ListWeek, scores: pd.DataFrame, known: Known) -> np.ndarray:
@@ -138,26 +131,20 @@ def _worth(week: ListWeek, scores: pd.DataFrame, known: Known) -> np.ndarray:
     return -np.sort(-(worth.to_numpy() * (1 + known.community.outreach.keep_bonus * kept)))
 
 
-@dataclass(frozen=True)
-class PlanPartition:
-    """The task of planning a partition, which is given by its number and its share of what the whole town has."""
-
-    week: ListWeek
-
-    def __call__(self, item: tuple[int, Share | None]) -> Plan:
-        """Plan one partition."""
-        week, (number, share) = self.week, item
-        known = week.known(number)
-        with speaking(week.language):
-            return plan(
-                week.scores.scores(number),
-                known,
-                history=week.history,
-                before=week.earlier(known),
-                share=share,
-                by_turn=week.by_turn,
-                warnings=week.warnings,
-            )
+def plan_partition(week: ListWeek, item: tuple[int, Share | None]) -> Plan:
+    """Plan a partition, which is given by its number and its share of what the whole town has."""
+    number, share = item
+    known = week.known(number)
+    with speaking(week.language):
+        return plan(
+            week.scores.scores(number),
+            known,
+            history=week.history,
+            before=week.earlier(known),
+            share=share,
+            by_turn=week.by_turn,
+            warnings=week.warnings,
+        )
 
 
 @dataclass(frozen=True)
@@ -197,10 +184,7 @@ class WritePartition:
             audit = beside.submit(_audited, scores, planned.visits[list(COLUMNS)], known, number)
             features = week.features(planned.visits, known)
             worded = reasons_in(LANGUAGES, planned.visits, known, week.model, features)
-            visits = {
-                language: in_language(language, _described, worded[language], known, week.history)
-                for language in LANGUAGES
-            }
+            visits = in_languages(lambda: describe(with_warnings(worded[language()]), known, week.history))
             field = visits[language()][~visits[language()]["coordinator"]]
             files, links = list_files(
                 field,
@@ -228,11 +212,6 @@ class WritePartition:
                 returned=returned(records),
                 counts=week_counts(known),
             )
-
-
-def _described(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None) -> pd.DataFrame:
-    """Add to visits what is warned of, and the texts of a list, in the language in force."""
-    return describe(with_warnings(visits), known, history)
 
 
 def _audited(scores: pd.DataFrame, visits: pd.DataFrame, known: Known, number: int) -> dict[str, GroupSums]:

@@ -1,7 +1,7 @@
 """Make the week's lists: plan and write them partition by partition, put them together, and publish them."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.atomic import write_atomically
 from features.blocks.groups import Groups, joined_groups
-from features.language import LANGUAGES, UserError, in_language, language, say, say_line
+from features.language import LANGUAGES, UserError, in_languages, language, say, say_line
 from features.mapping.kept_rows import read_warnings
 from features.point_in_time.feedback import also_refusing
 from features.point_in_time.records import day_of, known_before
@@ -60,14 +60,6 @@ from service.weekly.week_directory import (
 )
 
 GROUPS = "groups.csv"
-
-
-@dataclass(frozen=True)
-class Around:
-    """What is published beside the lists: feedback by language, and the coordinator's brief."""
-
-    feedback: dict[str, FeedbackWeek]
-    brief: Brief
 
 
 def list_week(
@@ -149,14 +141,14 @@ def _put_together(
         lines += group_lines(table, groups)
         brief = _brief(workspace, week, written)
         brief["agreed"] = len(feedback[language()].agreed)
-        brief["left_out"] = {code: in_language(code, less_lines, table, groups) for code in LANGUAGES}
+        brief["left_out"] = in_languages(less_lines, table, groups)
         keep_brief(home, brief)
         keep_input(home / BEFORE_LIST, week.before)
         keep_input(home / WARNED_LIST, week.warnings)
         keep_lots(home, [plan.lots for plan in plans])
         note_made(home, week.model, town.community, (OUTREACH, DROPPED, GROUPS))
     with stage(say("发布", "publish")):
-        _publish(workspace, week, visits, written, Around(feedback, brief), each)
+        _publish(workspace, week, visits, written, feedback, brief, each)
     counts = {"households": visits[language()]["household_id"].nunique(), "visits": len(visits[language()])}
     tell(workspace, WEEK, {"as_of": as_of.isoformat(), "model_version": str(week.model.version), **counts})
     return [*lines, summary(visits[language()])]
@@ -222,18 +214,14 @@ def joined_visits(partitions: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def _feedback(workspace: Path, week: ListWeek, written: Sequence[Written]) -> dict[str, FeedbackWeek]:
     """Collect the week's feedback in each language; a household that moved counts where it lives at the as-of date."""
     listed, day = all_listed(workspace), day_of(week.as_of)
-    weeks_of: dict[str, list[FeedbackWeek]] = {language: [] for language in LANGUAGES}
-    back = [partition.returned for partition in written]
+    back, weeks = [partition.returned for partition in written], []
     for number in [number for number, partition in enumerate(written) if partition.feedback] or [0]:
         known = also_refusing(week.alone or known_before(week.town.own(number, day), day), week.refused)
         of_partition = listed[listed["household_id"].isin(known.household_ids)]
-        for code in LANGUAGES:
-            weeks_of[code].append(in_language(code, feedback_week, known, of_partition, back[number]))
-
-    def joined(weeks: list[FeedbackWeek]) -> FeedbackWeek:
-        return joined_weeks(weeks, quality_rows(listed, back))
-
-    return {language: in_language(language, joined, weeks) for language, weeks in weeks_of.items()}
+        weeks.append(in_languages(feedback_week, known, of_partition, back[number]))
+    return in_languages(
+        lambda: joined_weeks([of_languages[language()] for of_languages in weeks], quality_rows(listed, back))
+    )
 
 
 def _town_files(
@@ -249,7 +237,7 @@ def _town_files(
     gone = _dropped(plans)
     sums = added_up(plan.sums for plan in plans)
     planned = plan_lines(sums, community, gone, visits, joined_plan_groups(plans))
-    said = [*about(week.model, community), *planned, *([] if sums.by_turn else [sums.optimality()])]
+    about_plan = [*about(week.model, community), *planned, *([] if sums.by_turn else [sums.optimality()])]
     notes = list_notes(week.model, community)
     files, links = list_files(visits[visits["coordinator"]], {}, community, as_of, notes, feedback)
     for partition in written:
@@ -266,7 +254,7 @@ def _town_files(
     for place in places:
         write_list_tables(place, visits, plans)
         lines += [*remove_others(place, names), *write_lists(place, files)]
-    return [*said, *lines]
+    return [*about_plan, *lines]
 
 
 def _seats_left(week: ListWeek) -> dict[str, int | None]:
@@ -329,7 +317,8 @@ def _publish(
     week: ListWeek,
     visits: dict[str, pd.DataFrame],
     written: Sequence[Written],
-    around: Around,
+    feedback: dict[str, FeedbackWeek],
+    brief: Brief,
     each: Each,
 ) -> None:
     """Switch the service to the lists."""
@@ -342,11 +331,7 @@ def _publish(
         workers = workers[~workers["worker_id"].duplicated() | ~named]
     risk = pd.concat([partition.risk for partition in written], ignore_index=True)
     scored = scored_week(week.town, week.as_of, week.scores, week.fitted.shares, week.model, each)
-    publish(
-        workspace,
-        scored,
-        listed=Listed(visits, risk, around.feedback, workers, _seats_left(week), around.brief),
-    )
+    publish(workspace, scored, listed=Listed(visits, risk, feedback, workers, _seats_left(week), brief))
     publish_from_records(workspace)
 
 

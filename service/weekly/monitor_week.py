@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from features.atomic import write_atomically
 from features.blocks.build import town_span
 from features.blocks.groups import Groups
 from features.contract.community import Community
-from features.language import LANGUAGES, in_language, language, say, speaking
+from features.language import in_languages, language, say, speaking
 from features.point_in_time.records import Known, Records, date_of, day_of, known_before
 from features.point_in_time.town import TownSummary
 from features.store.database import open_store
@@ -23,10 +24,10 @@ from models.monitoring import alarms
 from models.monitoring.alarms import Alarm, as_rows, drift_alarms, training_due
 from models.monitoring.feature_drift import feature_drift
 from models.monitoring.monitor import (
-    Asked,
-    Came,
-    Seen,
+    AskingByGrid,
+    PastRequests,
     Span,
+    TableStates,
     freshness,
     joined_outcomes,
     past_demand,
@@ -71,18 +72,20 @@ NO_LIST = pd.DataFrame(columns=["outreach_id", "reason_kinds", "worker_id"], dty
 
 
 @dataclass(frozen=True)
-class Looked:
+class LookBack:
     """What a look back finds about the households that live in a partition."""
 
-    seen: Seen
-    asked: Asked
-    came: Came
+    seen: TableStates
+    asked: PastRequests
+    came: AskingByGrid
     visits: VisitsMade
     feedback: dict[str, FeedbackWeek]  # in each language, without the quality of reasons
     returned: Returned
 
 
-def look(records: Records, known: Known, then: Callable[[int], Known], spans: Sequence[Span]) -> Looked:
+def look_back(
+    records: Records, known: Known, then: Callable[[int], Known], spans: Sequence[Span]
+) -> LookBack:
     """Look back at the households that live in a partition.
 
     ``records``: all that is stored by now, for what came back from lists. ``known``: what
@@ -90,50 +93,48 @@ def look(records: Records, known: Known, then: Callable[[int], Known], spans: Se
     ``spans``: the spans of past demand, pairs of days [begins, ends).
     """
     back = returned(records)
-    return Looked(
-        Seen.of(known),
-        Asked.of(known),
-        Came.of(known, spans),
+    return LookBack(
+        TableStates.of(known),
+        PastRequests.of(known),
+        AskingByGrid.of(known, spans),
         visits_made(known, then),
-        {language: in_language(language, feedback_week, known, NO_LIST, back) for language in LANGUAGES},
+        in_languages(feedback_week, known, NO_LIST, back),
         back,
     )
 
 
-@dataclass(frozen=True)
-class LookAtPartition:
-    """The task of looking back at a partition, which is given by its number.
+def look_at_partition(
+    town: Partitions,
+    as_of: int,
+    spans: Sequence[Span],
+    towns: dict[int, TownSummary],
+    spoken: str,
+    number: int,
+) -> LookBack:
+    """Look back at the partition of a number, in the language ``spoken``.
 
     ``towns``: what groups need of the whole town at each of ``days_told``, where there are several partitions.
     """
+    records = town.own(number, as_of)
 
-    town: Partitions
-    as_of: int
-    spans: Sequence[Span]
-    towns: dict[int, TownSummary]
-    language: str
+    def then(day: int) -> Known:
+        return known_before(records, day, towns.get(day))
 
-    def __call__(self, number: int) -> Looked:
-        """Look at one partition."""
-        records = self.town.own(number, self.as_of)
-
-        def then(day: int) -> Known:
-            return known_before(records, day, self.towns.get(day))
-
-        with speaking(self.language):
-            return look(records, then(self.as_of), then, self.spans)
+    with speaking(spoken):
+        return look_back(records, then(as_of), then, spans)
 
 
-def look_at_town(town: Partitions, as_of: int, spans: Sequence[Span], each: Each = local) -> list[Looked]:
+def look_at_town(town: Partitions, as_of: int, spans: Sequence[Span], each: Each = local) -> list[LookBack]:
     """Look back at every partition of a town.
 
-    ``as_of``: day of the look back. ``spans``: as in ``look``. ``each`` calls a task for every partition.
+    ``as_of``: day of the look back. ``spans``: as in ``look_back``. ``each`` calls a task for every partition.
     """
     towns: dict[int, TownSummary] = {}
     if len(town) > 1:
         sample = town.read(town.sample)
         towns = {day: town_span(known_before(sample, day)) for day in days_told(as_of)}
-    return list(each(LookAtPartition(town, as_of, spans, towns, language()), range(len(town))))
+    task = partial(look_at_partition, town, as_of, spans, towns, language())
+    return list(each(task, range(len(town))))
 
 
 def monitor_week(
@@ -146,29 +147,24 @@ def monitor_week(
     """
     with stage(say("查看数据", "look at the data")):
         demands = _past_tables(workspace, as_of)
-        looked = look_at_town(town, day_of(as_of), _spans(demands, day_of(as_of)), each)
-        table, groups = audit_made([partition.visits for partition in looked])
+        look_backs = look_at_town(town, day_of(as_of), _spans(demands, day_of(as_of)), each)
+        table, groups = audit_made([partition.visits for partition in look_backs])
         listed = all_listed(workspace, ["outreach_id", "reason_kinds"])
-        now = {
-            language: in_language(language, _now_lines, workspace, looked, listed, table, groups)
-            for language in LANGUAGES
-        }
     with stage(say("核对前几周", "check past weeks")):
-        asked = Asked.joined([partition.asked for partition in looked])
-        past, demand = _past_weeks(workspace, asked), _past_demand(asked, looked, demands)
+        asked = PastRequests.joined([partition.asked for partition in look_backs])
+        past, demand = _past_weeks(workspace, asked), _past_demand(asked, look_backs, demands)
         learnt = _learnt(workspace, town.community, day_of(as_of))
-        checked = {
-            language: in_language(language, past_lines, past, town.community)
-            + in_language(language, demand_lines, demand)
-            + in_language(language, learnt)
-            for language in LANGUAGES
-        }
     with stage(say("警报", "alarms")):
-        alarms = _alarms(workspace, town, day_of(as_of), looked, past, (table, groups))
-    raised = {
-        language: in_language(language, lambda: [alarm.line for alarm in alarms]) for language in LANGUAGES
-    }
-    lines = {language: raised[language] + now[language] + checked[language] for language in LANGUAGES}
+        alarms = _alarms(workspace, town, day_of(as_of), look_backs, past, (table, groups))
+    lines = in_languages(
+        lambda: [
+            *(alarm.line for alarm in alarms),
+            *_now_lines(workspace, look_backs, listed, table, groups),
+            *past_lines(past, town.community),
+            *demand_lines(demand),
+            *learnt(),
+        ]
+    )
     kept = {"as_of": as_of.isoformat(), "lines": lines, "alarms": as_rows(alarms)}
     write_atomically(workspace / LOOK_BACK, json.dumps(kept, ensure_ascii=False).encode())
     if alarms:
@@ -181,14 +177,14 @@ def _alarms(
     workspace: Path,
     town: Partitions,
     as_of: int,
-    looked: list[Looked],
+    look_backs: list[LookBack],
     past: pd.DataFrame,
     visits: tuple[pd.DataFrame, Groups],
 ) -> list[Alarm]:
     """Raise the alarms of a look back; one that was raised by the look back before keeps its day."""
     community = town.community
     alarms_found = [
-        *alarms.freshness_alarms(freshness([partition.seen for partition in looked], as_of)),
+        *alarms.freshness_alarms(freshness([partition.seen for partition in look_backs], as_of)),
         *alarms.set_aside_alarms(_set_aside(workspace)),
         *alarms.unknown_need_alarms(_unknown_needs(workspace)),
         *alarms.stream_alarms(streams(workspace, as_of), community, as_of),
@@ -236,13 +232,13 @@ def training_is_due(workspace: Path, community: Community) -> bool:
 
 
 def _now_lines(
-    workspace: Path, looked: list[Looked], listed: pd.DataFrame, table: pd.DataFrame, groups: Groups
+    workspace: Path, look_backs: list[LookBack], listed: pd.DataFrame, table: pd.DataFrame, groups: Groups
 ) -> list[str]:
-    seen = [partition.seen for partition in looked]
-    quality = quality_rows(listed, [partition.returned for partition in looked])
-    week = joined_weeks([partition.feedback[language()] for partition in looked], quality)
+    seen = [partition.seen for partition in look_backs]
+    quality = quality_rows(listed, [partition.returned for partition in look_backs])
+    week = joined_weeks([partition.feedback[language()] for partition in look_backs], quality)
     return [
-        *freshness_lines(freshness(seen, looked[0].asked.as_of)),
+        *freshness_lines(freshness(seen, look_backs[0].asked.as_of)),
         *set_aside_lines(workspace, _set_aside(workspace)),
         *outcome_lines(joined_outcomes(seen)),
         *group_lines(table, groups),
@@ -260,7 +256,7 @@ def _unknown_needs(workspace: Path) -> dict[str, tuple[int, date]]:
         return new_unknown_needs(connection)
 
 
-def _past_weeks(workspace: Path, asked: Asked) -> pd.DataFrame:
+def _past_weeks(workspace: Path, asked: PastRequests) -> pd.DataFrame:
     """Compute ``models.monitoring.monitor.past_week`` of every past week with scores.
 
     The added columns are as_of, and hindsight: whether the model that scored the week was trained on later data.
@@ -293,8 +289,10 @@ def _spans(demands: list[pd.DataFrame], as_of: int) -> list[Span]:
     return sorted({span for table in demands for span in spans_told(table) if span[1] <= as_of})
 
 
-def _past_demand(asked: Asked, looked: list[Looked], demands: list[pd.DataFrame]) -> pd.DataFrame:
+def _past_demand(
+    asked: PastRequests, look_backs: list[LookBack], demands: list[pd.DataFrame]
+) -> pd.DataFrame:
     """Compute ``models.monitoring.monitor.past_demand`` of every past week."""
-    came = Came.joined([partition.came for partition in looked])
+    came = AskingByGrid.joined([partition.came for partition in look_backs])
     checked = [past_demand(asked, came, week) for week in demands]
     return pd.concat(checked, ignore_index=True) if checked else pd.DataFrame()

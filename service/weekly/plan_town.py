@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from service.planning.group_prices import Search, search_of
 from service.planning.parity import GroupSums, joined_sums
 from service.planning.planner import Plan, Share
 from service.planning.seat_limits import Enrolment, Limit, limits_of
-from service.weekly.list_tasks import ListWeek, PlanPartition, SurveyPartition
+from service.weekly.list_tasks import ListWeek, plan_partition, survey
 
 
 def plan_town(week: ListWeek, each: Each) -> tuple[ListWeek, list[Plan], Sequence[Share | None]]:
@@ -25,8 +26,8 @@ def plan_town(week: ListWeek, each: Each) -> tuple[ListWeek, list[Plan], Sequenc
     settings cannot be met.
     """
     if len(week.town) == 1:
-        return week, list(each(PlanPartition(week), [(0, None)])), [None]
-    surveys = list(each(SurveyPartition(week), range(len(week.town))))
+        return week, list(each(partial(plan_partition, week), [(0, None)])), [None]
+    surveys = list(each(partial(survey, week), range(len(week.town))))
     counted = replace(week.fitted.town, counts=summed([survey.counts for survey in surveys]))
     week = replace(week, fitted=replace(week.fitted, town=counted))
     sums, pairs = np.sum([survey.p_need for survey in surveys], axis=0)
@@ -44,7 +45,7 @@ def plan_town(week: ListWeek, each: Each) -> tuple[ListWeek, list[Plan], Sequenc
 def _within_seats(week: ListWeek, shares: list[Share], each: Each) -> tuple[list[Plan], list[Share]]:
     """Plan, and plan again with limits as long as seats are promised to more households than they can take."""
     while True:
-        plans = list(each(PlanPartition(week), list(enumerate(shares))))
+        plans = list(each(partial(plan_partition, week), list(enumerate(shares))))
         limits = limits_by_partition(
             plans[0].seats, [plan.takers for plan in plans], [share.limits for share in shares]
         )

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.atomic import copy_atomically, scratch_directory
+from features.atomic import copy_atomically, flush_to_disk, scratch_directory
 from features.contract.community import Community
 from features.contract.settings_file import SETTINGS_FILE
 from features.language import say
@@ -27,7 +28,7 @@ from models.scoring.live import town_state
 from models.scoring.score import Scored, TownScores, score, score_town
 from service.console.stages import Stage
 from service.web.published.packing import ScoredWeek, digest_of
-from service.web.published.partition_answers import AnswerPartition
+from service.web.published.partition_answers import answer_partition
 from service.web.published.provenance import note_made
 from service.web.published.publish import publish
 from service.weekly.model_lines import about, hindsight
@@ -222,7 +223,7 @@ def scored_week(
     """
     known = scores.memory.known if scores.memory else None
     corrected = model.model.visited is not None
-    task = AnswerPartition(town, day_of(as_of), scores, corrected, shares, known)
+    task = partial(answer_partition, town, day_of(as_of), scores, corrected, shares, known)
     made_of = digest_of([scores.path(SCORES), scores.path(RISK)], town.community, model)
     return ScoredWeek(town, day_of(as_of), model, lambda: each(task, range(len(town))), made_of)
 
@@ -244,8 +245,6 @@ def _write(scores: WeekScores, scored: TownScores, partitions: int) -> None:
             table = pa.Table.from_pandas(frame, schemas[name], preserve_index=False)
             table = table.replace_schema_metadata(schemas[name].metadata)
             files[name].write_table(table, row_group_size=max(len(table), 1))
-    for name, writer in files.items():
+    for writer in files.values():
         writer.close()
-        handle = os.open(scores.path(name), os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
+    flush_to_disk(map(scores.path, files))

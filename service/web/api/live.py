@@ -15,7 +15,7 @@ from service.web.auth.identities import Asker
 from service.web.base.access import Identity, Scope, permit, sees_need, sees_place, sees_risk
 from service.web.base.filters import refuse_unless_known
 from service.web.base.problems import Problem, unknown_household
-from service.web.published.live_features import as_answer, live_of, rows_asked
+from service.web.published.live_features import as_answer, live_of, rows_to_score
 from service.web.published.reading import needs_in_sight, note, place_in_sight, week_asked, willing
 from service.web.published.state import state_of
 from service.web.published.weeks import Week
@@ -201,7 +201,7 @@ async def feature_names(request: Request, asker: Asker, as_of: AsOf = None) -> l
 )
 async def live_features(request: Request, asker: Asker, as_of: AsOf = None) -> Response:
     """Compute p_request of each row of features, at the week's level; a row holds a need and the model's columns."""
-    asked = rows_asked(state_of(request), asker, await request.body(), as_of)
+    asked = rows_to_score(state_of(request), asker, await request.body(), as_of)
     p_request = await run_in_threadpool(asked.live.p_request, asked.matrix, asked.needs)
     return Response(as_answer(p_request), media_type="application/json")
 

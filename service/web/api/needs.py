@@ -45,14 +45,7 @@ async def needs(request: Request, asker: Asker, as_of: AsOf = None) -> list[Need
     permit(asker, Scope.SUMMARIES)
     community = week_asked(request, asker, as_of).community
     return [
-        NeedSummary(
-            id=need.id,
-            name={"zh": need.name.zh, "en": need.name.en},
-            horizon_weeks=need.horizon_weeks,
-            lead_weeks=need.lead_weeks,
-            severity=need.severity,
-            sensitive=need.sensitive,
-        )
+        NeedSummary(**need.model_dump(include=set(NeedSummary.model_fields)))
         for need in community.needs
         if sees_need(asker, need.sensitive)
     ]

@@ -184,7 +184,7 @@ def post_request(
     row = requests.add_request(
         state_of(request).database,
         asker,
-        requests.Asked(**asked),
+        requests.SentRequest(**asked),
         idempotency_key or uuid4().hex,
         purpose_of(request),
     )

@@ -1,9 +1,11 @@
 """Keep the accounts of people and the keys of machine clients; each change is entered in the audit log."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from features.language import UserError, say
 from features.workspace_secret import workspace_secret
@@ -64,17 +66,28 @@ def _strong(password: str) -> str:
     return password
 
 
+@contextmanager
+def _changing(
+    database: Database, login: str, action: str, detail: str = ""
+) -> Iterator[tuple[Session, User]]:
+    """Change a person's account, and end their sessions. Raises UserError when there is no such login."""
+    with database.writing() as session:
+        user = session.scalar(select(User).where(User.login == login))
+        if user is None:
+            raise UserError(f"没有账号 {login}", f"there is no login {login}")
+        yield session, user
+        session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+        enter(session, operator(), action, "", "", f"{login} {detail}".strip())
+
+
 def set_password(database: Database, login: str, password: str) -> None:
     """Set a new password, and end the person's sessions and lock-out.
 
     Raises UserError when there is no such login, or when the password is too short.
     """
-    with database.writing() as session:
-        user = _user(session.scalar(select(User).where(User.login == login)), login)
+    with _changing(database, login, "users.password") as (session, user):
         user.password_hash = hash_password(_strong(password))
         forget_failures(session, login_hash(workspace_secret(database.workspace), login))
-        session.execute(delete(SignIn).where(SignIn.user_id == user.id))
-        enter(session, operator(), "users.password", "", "", login)
 
 
 def set_active(database: Database, login: str, active: bool) -> None:
@@ -82,12 +95,9 @@ def set_active(database: Database, login: str, active: bool) -> None:
 
     ``active``: whether they may sign in. Raises UserError when there is no such login.
     """
-    with database.writing() as session:
-        user = _user(session.scalar(select(User).where(User.login == login)), login)
+    with _changing(database, login, "users.unblock" if active else "users.block") as (session, user):
         user.active = active
         forget_failures(session, login_hash(workspace_secret(database.workspace), login))
-        session.execute(delete(SignIn).where(SignIn.user_id == user.id))
-        enter(session, operator(), "users.unblock" if active else "users.block", "", "", login)
 
 
 def set_second_factor(database: Database, login: str, remove: bool = False) -> SecondFactor | None:
@@ -95,20 +105,11 @@ def set_second_factor(database: Database, login: str, remove: bool = False) -> S
 
     The key cannot be read again later. Raises UserError when there is no such login.
     """
-    with database.writing() as session:
-        user = _user(session.scalar(select(User).where(User.login == login)), login)
-        secret = None if remove else new_second_factor(session, user, workspace_secret(database.workspace))
+    with _changing(database, login, "users.second_factor", "removed" if remove else "") as (session, user):
         if remove:
             user.second_factor = None
-        session.execute(delete(SignIn).where(SignIn.user_id == user.id))
-        enter(session, operator(), "users.second_factor", "", "", f"{login} removed" if remove else login)
-    return secret
-
-
-def _user(user: User | None, login: str) -> User:
-    if user is None:
-        raise UserError(f"没有账号 {login}", f"there is no login {login}")
-    return user
+            return None
+        return new_second_factor(session, user, workspace_secret(database.workspace))
 
 
 def users(database: Database) -> list[User]:

@@ -45,8 +45,8 @@ def refuse_unless_known(parameter: str, value: str, known: Collection[str]) -> N
     """
     if value in known:
         return
-    told = [*known]
-    listed = say("、", ", ").join(told[:SHOWN]) + ("…" if len(told) > SHOWN else "")
+    values = [*known]
+    listed = say("、", ", ").join(values[:SHOWN]) + ("…" if len(values) > SHOWN else "")
     raise Problem(
         422,
         "unknown-value",
@@ -54,7 +54,7 @@ def refuse_unless_known(parameter: str, value: str, known: Collection[str]) -> N
         f"no such {parameter}",
         detail=say(f"有：{listed or '（没有）'}", f"there are: {listed or 'none'}"),
         parameter=parameter,
-        allowed=told,
+        allowed=values,
     )
 
 

@@ -168,9 +168,9 @@ def _take_outcomes(session: Session, taken: Taken, workspace: Path) -> None:
 def _papers(session: Session, latest: Mapping[str, Outcome], workspace: Path) -> dict[str, Recorded]:
     """Return what paper said last of each visit, where the records have it from paper."""
     recorded = recorded_outcomes(workspace)
-    here = [outreach_id for outreach_id in latest if outreach_id in recorded]
+    known = [outreach_id for outreach_id in latest if outreach_id in recorded]
     papers = {}
-    for outreach_id in here:
+    for outreach_id in known:
         reports = session.scalars(select(Outcome).where(Outcome.outreach_id == outreach_id)).all()
         if paper := on_paper(reports, recorded[outreach_id]):
             papers[outreach_id] = paper[-1]

@@ -71,11 +71,12 @@ def _worker(name: str | None) -> Row:
 def sums(grids: dict[str, list[Row]]) -> list[Row]:
     """Sum up each grid of ``capacity``, and all of them."""
     named = {grid: grid or say("社区统筹", "coordinators") for grid in grids}
-    every = [person for some in grids.values() for person in some]
+    every = [person for people in grids.values() for person in people]
     return [
-        {"name": name, "workers": len(some)} | {key: sum(person[key] for person in some) for key in COUNTS}
-        for name, some in [
-            *((named[grid], some) for grid, some in grids.items()),
+        {"name": name, "workers": len(people)}
+        | {key: sum(person[key] for person in people) for key in COUNTS}
+        for name, people in [
+            *((named[grid], people) for grid, people in grids.items()),
             (say("合计", "all"), every),
         ]
     ]
@@ -84,9 +85,9 @@ def sums(grids: dict[str, list[Row]]) -> list[Row]:
 def found(done: Mapping[str, Counted], rows: list[Row]) -> list[tuple[str, int, int]]:
     """Count each outcome among targeted and among random visits."""
     arms = {row["outreach_id"]: row["arm"] for row in rows}
-    here = [(outcome.outcome, arms[visit]) for visit, outcome in done.items() if visit in arms]
+    results = [(outcome.outcome, arms[visit]) for visit, outcome in done.items() if visit in arms]
     return [
-        (name, here.count((value, "targeted")), here.count((value, "random")))
+        (name, results.count((value, "targeted")), results.count((value, "random")))
         for value, name in outcome_names().items()
     ]
 

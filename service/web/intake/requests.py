@@ -14,7 +14,7 @@ from service.web.intake.once import store_once
 
 
 @dataclass(frozen=True)
-class Asked:
+class SentRequest:
     """A request as it was sent."""
 
     household_id: str
@@ -28,7 +28,7 @@ class Asked:
 
 
 def add_request(
-    database: Database, identity: Identity, asked: Asked, token: str, purpose: str = ""
+    database: Database, identity: Identity, asked: SentRequest, token: str, purpose: str = ""
 ) -> NewRequest:
     """Store a request; for a token or request_id that the sender used before, return the request stored then.
 

@@ -32,7 +32,7 @@ def mention(
     """Store another need that a resident mentioned, in their words, as a request: the page again."""
     place_in_sight(request, asker, household_id)
     willing(request, household_id)
-    asked = requests.Asked(household_id, None, None, text.strip(), CHANNEL, None, None)
+    asked = requests.SentRequest(household_id, None, None, text.strip(), CHANNEL, None, None)
     requests.add_request(state_of(request).database, asker, asked, token, purpose_of(request))
     return go_to(f"/visits/{quote(household_id, safe='')}")
 

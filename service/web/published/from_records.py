@@ -14,15 +14,16 @@ from typing import NamedTuple
 from features.atomic import read_json, write_atomically
 from features.store.database import STORE, read_store
 from features.store.register_changes import show_changes
+from features.store.sql import held
 from service.web.published.week_files import SERVED, read_pointer
 
 REFUSALS = "refusals.json"
-OPT_OUTS = """SELECT household_id, CAST("from" AS DATE), CAST(until AS DATE) FROM opt_outs WHERE superseded_at IS NULL"""
-DO_NOT_CONTACT = """SELECT household_id, CAST(min(recorded_at) AS DATE), NULL FROM feedback
-    WHERE superseded_at IS NULL AND kind = 'do_not_contact' GROUP BY household_id"""
-IN_WEEK = """SELECT household_id FROM opt_outs WHERE superseded_at IS NULL
-        AND coalesce("from", '-infinity'::TIMESTAMP) < ? AND coalesce(until, 'infinity'::TIMESTAMP) > ?
-    UNION SELECT household_id FROM feedback WHERE superseded_at IS NULL AND kind = 'do_not_contact'"""
+OPT_OUTS = f'SELECT household_id, CAST("from" AS DATE), CAST(until AS DATE) FROM {held("opt_outs")}'
+DO_NOT_CONTACT = f"""SELECT household_id, CAST(min(recorded_at) AS DATE), NULL FROM {held("feedback")}
+    WHERE kind = 'do_not_contact' GROUP BY household_id"""
+IN_WEEK = f"""SELECT household_id FROM {held("opt_outs")}
+    WHERE coalesce("from", '-infinity'::TIMESTAMP) < ? AND coalesce(until, 'infinity'::TIMESTAMP) > ?
+    UNION SELECT household_id FROM {held("feedback")} WHERE kind = 'do_not_contact'"""
 RECORDED = "recorded.json"
 OUTCOMES = """SELECT outreach_id, outcome, CAST(contacted_at AS DATE), superseded_at IS NULL FROM outreach
     WHERE outcome IS NOT NULL AND list_contains(?, substr(outreach_id, 1, 8)) ORDER BY outreach_id, known_from"""

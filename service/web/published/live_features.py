@@ -30,7 +30,7 @@ def live_of(week: Week) -> "Live":
 
 
 @dataclass(frozen=True)
-class Asked:
+class RowsToScore:
     """The rows to score."""
 
     live: "Live"
@@ -38,7 +38,7 @@ class Asked:
     matrix: np.ndarray  # float32 [rows, columns]
 
 
-def rows_asked(state: ServiceState, identity: Identity, body: bytes, as_of: str | None) -> Asked:
+def rows_to_score(state: ServiceState, identity: Identity, body: bytes, as_of: str | None) -> RowsToScore:
     """Read the rows of a request's body, after checking that the identity may score.
 
     ``as_of``: the week, the newest by default. Nothing in the body says whose rows they are, so there is nothing to
@@ -51,7 +51,7 @@ def rows_asked(state: ServiceState, identity: Identity, body: bytes, as_of: str 
     known = needs_in_sight(identity, week)
     for need in dict.fromkeys(needs):
         refuse_unless_known("need", need, known)
-    return Asked(live, needs, matrix)
+    return RowsToScore(live, needs, matrix)
 
 
 def as_answer(p_request: np.ndarray) -> bytes:

@@ -243,5 +243,5 @@ def withdrawn(before: list[dict[str, Any]], rows: list[dict[Any, Any]]) -> list[
 
     Outcomes of a list on a phone or on paper may still come for them.
     """
-    here = {row["outreach_id"] for row in rows}
-    return [{**row, "withdrawn": True} for row in before if row["outreach_id"] not in here]
+    listed = {row["outreach_id"] for row in rows}
+    return [{**row, "withdrawn": True} for row in before if row["outreach_id"] not in listed]

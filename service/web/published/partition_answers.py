@@ -42,39 +42,36 @@ class Answered:
     households: int  # that live in the partition
 
 
-@dataclass(frozen=True)
-class AnswerPartition:
-    """The task of making the answers of a partition, which is given by its number.
+def answer_partition(
+    town: Partitions,
+    as_of: int,
+    tables: PartitionScores,
+    corrected: bool,
+    shares: np.ndarray,
+    known: Known | None,
+    number: int,
+) -> Answered:
+    """Make the answers of the partition of a number.
 
-    ``shares``: ``models.demand.cells.span_shares`` of the town. ``known``: what was known of a town in one partition,
-    if it is in memory.
+    ``corrected``: as for ``answers``. ``shares``: ``models.demand.cells.span_shares`` of the town. ``known``: what was
+    known of a town in one partition, if it is in memory.
     """
-
-    town: Partitions
-    as_of: int
-    scores: PartitionScores
-    corrected: bool
-    shares: np.ndarray
-    known: Known | None = None
-
-    def __call__(self, number: int) -> Answered:
-        """Make the answers of one partition."""
-        known = self.known or known_before(self.town.read([number]), self.as_of)
-        scores, risk = self.scores.scores(number), self.scores.risk(number)
-        pieces, places, offset = [], {}, 0
-        for household, where, without, whole in answers(scores, risk, known, self.corrected):
-            middle = offset + len(without)
-            places[household] = [*where, offset, middle, middle + len(whole)]
-            offset = middle + len(whole)
-            pieces += [without, whole]
-        cells = expected_cells(known, *pairs_of(scores, known), self.shares)
-        return Answered(
-            content=b"".join(pieces),
-            places=places,
-            areas=areas(scores, risk, known),
-            cells=named_cells(cells, known.grid_ids),
-            households=int(known.present.sum()),
-        )
+    known = known or known_before(town.read([number]), as_of)
+    scores, risk = tables.scores(number), tables.risk(number)
+    pieces, places, offset = [], {}, 0
+    for household, where, without, whole in answers(scores, risk, known, corrected):
+        middle = offset + len(without)
+        places[household] = [*where, offset, middle, middle + len(whole)]
+        offset = middle + len(whole)
+        pieces += [without, whole]
+    cells = expected_cells(known, *pairs_of(scores, known), shares)
+    return Answered(
+        content=b"".join(pieces),
+        places=places,
+        areas=areas(scores, risk, known),
+        cells=named_cells(cells, known.grid_ids),
+        households=int(known.present.sum()),
+    )
 
 
 def answers(

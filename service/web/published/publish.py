@@ -6,7 +6,6 @@ never changed afterwards, so that whoever reads, or is killed in between, has th
 
 import fcntl
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from features.atomic import scratch_directory, write_atomically
+from features.atomic import flush_to_disk, scratch_directory, write_atomically
 from features.language import UserError
 from features.point_in_time.records import date_of
 from features.store.reader import read_settings
@@ -107,10 +106,7 @@ def settle(place: Path, served: Path, as_of: str) -> str:
     ``as_of``: the week's date, with which the name begins.
     """
     write_digests(place)
-    for path in [*place.rglob("*"), place]:
-        handle = os.open(path, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
+    flush_to_disk([*place.rglob("*"), place])
     name = f"{as_of}-{uuid.uuid4().hex[:8]}"
     place.rename(served / name)
     return name

@@ -73,7 +73,7 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
     own = merged(workspace, household_id)
     bearers = shown_as(shown_pairs(workspace), own)
     taken_out = [take_out(workspace, bearer) for bearer in bearers]
-    done = [_delete_one(workspace, database, one, who) for one in reversed(own)]
+    done = [_delete_one(workspace, database, household, who) for household in reversed(own)]
     removed: Counter[str] = Counter()
     for rows, _ in done:
         removed.update(rows)
@@ -326,10 +326,10 @@ def published_texts(workspace: Path, household_id: str) -> set[str]:
             common |= {need.id for need in records.community.needs}
             common |= {*map(str, records.grid_ids), *map(str, records.microgrid_ids)}
             for rows in (records.households, records.residents):
-                here = records.household_ids[rows.household] == household_id
+                theirs = records.household_ids[rows.household] == household_id
                 for column in rows.attributes.values():
-                    own |= {*column[here].own().distinct}
-                    common |= {*column[~here].own().distinct}
+                    own |= {*column[theirs].own().distinct}
+                    common |= {*column[~theirs].own().distinct}
     return {text for text in own - common if len(text) > 1}
 
 
@@ -342,7 +342,9 @@ def _held(week: Path) -> set[str]:
         held |= {row["household_id"] for rows in lists for row in rows}
     if (week / RECORDS).is_dir():
         town = open_copy(week / RECORDS)
-        held |= {str(one) for number in range(len(town)) for one in town.read([number]).household_ids}
+        held |= {
+            str(identifier) for number in range(len(town)) for identifier in town.read([number]).household_ids
+        }
     return held
 
 

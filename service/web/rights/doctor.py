@@ -18,7 +18,7 @@ from features.store.tombstones import TOMBSTONES, read_tombstones, recognises
 from models.registry.champion import DIRECTORY as CHAMPION
 from models.registry.champion import damaged_copy, load_champion, read_copy
 from models.registry.tracking import registry_name
-from service.console.account import account_name
+from service.console.operator import account_name
 from service.web.audit.anchor import DIRECTORY as JOURNALS
 from service.web.audit.drain import ASIDE
 from service.web.audit.log import verify

@@ -183,7 +183,7 @@ def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path
     The filters of ``extractall`` are missing in Python 3.11 before 3.11.4, such as that of Debian 12.
     """
     path, linked = place / member.name, place / member.linkname
-    inside = all(one.resolve().is_relative_to(place.resolve()) for one in (path, linked))
+    inside = all(candidate.resolve().is_relative_to(place.resolve()) for candidate in (path, linked))
     if not inside or not (member.isfile() or member.islnk()):
         raise ValueError(member.name)
     _refuse_full_disk(place, member.size)

@@ -9,7 +9,7 @@ from sqlalchemy import or_, select
 
 from features.contract.community import Community
 from features.ingest.erasure import rows_of_household, values_of_attribute
-from features.language import UserError, say, say_line
+from features.language import UserError, say
 from features.point_in_time.schema import kind_of, readable
 from features.store.reader import read_settings
 from service.web.audit.log import enter
@@ -40,8 +40,7 @@ def why_listed(served: Served, household_id: str, refuses: bool) -> list[str]:
         rows = [
             row for row in week.visits if row["household_id"] == household_id and not row.get("withdrawn")
         ]
-        for row in rows:
-            lines.append(_listed_line(row, week.community, as_of))
+        lines += [_listed_line(row, week.community, as_of) for row in rows]
     if not lines:
         weeks = say("、", ", ").join(sorted(served.weeks))
         lines.append(
@@ -51,7 +50,7 @@ def why_listed(served: Served, household_id: str, refuses: bool) -> list[str]:
         )
     if refuses:
         lines.append(say("这一户说过不要再来，不上名单。", "The household refuses automated listing."))
-    return [*lines, *_sources(), *_choices()]
+    return [*lines, *_what_is_used()]
 
 
 def _listed_line(row: dict[str, Any], community: Community, as_of: str) -> str:
@@ -67,7 +66,8 @@ def _listed_line(row: dict[str, Any], community: Community, as_of: str) -> str:
     )
 
 
-def _sources() -> list[str]:
+def _what_is_used() -> list[str]:
+    """Say what lists are made from, and what a household may do."""
     return [
         say(
             "用到的信息：您家在社区登记的情况、以前跟社区提过的事、以前走访的结果，还有本网格和同类家庭一共申请过几次。",
@@ -78,15 +78,12 @@ def _sources() -> list[str]:
             "评分只用来定先去问谁，不影响您享受任何服务；上不上门、帮不帮，由工作人员定。",
             "Scores only say whom to ask first. No service depends on them, and people decide whom to visit and help.",
         ),
+        say(
+            "您可以：谢绝以后再上名单（马上生效）；要一份自己的资料；更正写错的；要求删除。对处理结果不满意，可以向社区或网信部门投诉。",
+            "You may refuse automated listing from now on (at once), ask for a copy of your data, have mistakes corrected"
+            " and have it deleted; you may complain to the community or to the authority.",
+        ),
     ]
-
-
-def _choices() -> list[str]:
-    return say_line(
-        "您可以：谢绝以后再上名单（马上生效）；要一份自己的资料；更正写错的；要求删除。对处理结果不满意，可以向社区或网信部门投诉。",
-        "You may refuse automated listing from now on (at once), ask for a copy of your data, have mistakes corrected"
-        " and have it deleted; you may complain to the community or to the authority.",
-    )
 
 
 def refuses_from(served: Served, today: date) -> date:

@@ -21,12 +21,11 @@ from features.store.layout import lay_out
 from features.store.partitions import InMemory, forget, open_copy, open_partitions, root_of
 from features.store.reader import read_records
 from features.store.storage import get_table
-from models.dataset.sample import training_table
+from models.dataset.sample import FromPartitions, training_table
 from models.dataset.split import split
 from models.scoring.executors import local, on_spark
 from models.scoring.live import score_apart, town_state
 from models.scoring.score import ScorePartition, WriteFeatures, fit_town, score, score_town
-from models.training.sample_partitions import FromPartitions
 
 AS_OF = day_of(date(2025, 6, 2))
 

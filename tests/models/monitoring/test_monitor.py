@@ -9,19 +9,27 @@ import pytest
 from make_records import make_community, make_records
 
 from features.point_in_time.records import Known, date_of, day_of, known_before
-from models.monitoring.monitor import Asked, Came, Seen, freshness, past_demand, past_week, spans_told
+from models.monitoring.monitor import (
+    AskingByGrid,
+    PastRequests,
+    TableStates,
+    freshness,
+    past_demand,
+    past_week,
+    spans_told,
+)
 
 NOW = day_of(date(2024, 6, 3))
 NEEDS = ({"id": "meals", "horizon_weeks": 4}, {"id": "care", "horizon_weeks": 8})
 HOMES = [{"household_id": f"h{at:03d}", "grid_id": f"g{at % 2}"} for at in range(100)]
 
 
-def town(*requests: dict, as_of: int = NOW, visits: tuple = ()) -> tuple[Seen, Known]:
+def town(*requests: dict, as_of: int = NOW, visits: tuple = ()) -> tuple[TableStates, Known]:
     community = make_community(NEEDS)
     rows = [{"need": "meals", **request} for request in requests]
     records = make_records(HOMES, rows, outreach=visits, community=community)
     known = known_before(records, as_of)
-    return Seen.of(known), known
+    return TableStates.of(known), known
 
 
 def asked(home: int, day: float, **more: object) -> dict:
@@ -55,7 +63,7 @@ def test_a_past_week_is_checked_once_its_window_and_the_usual_delay_have_passed(
     week = NOW - 28 - delay + late
     begin = [asked(at, week - 60.0, recorded_at=week - 60.0 + delay) for at in range(50, 90)]
     _, known = town(*begin)
-    found = past_week(Asked.of(known), week, scores(week), None)
+    found = past_week(PastRequests.of(known), week, scores(week), None)
     assert (found["need"].tolist() if len(found) else []) == (["meals"] if passed else [])
 
 
@@ -73,7 +81,7 @@ def test_a_past_week_counts_requests_of_its_window_in_the_top_and_on_the_lists()
         ],
         columns=["household_id", "need", "arm"],
     )
-    row = past_week(Asked.of(known), week, scores(week), listed).set_index("need").loc["meals"]
+    row = past_week(PastRequests.of(known), week, scores(week), listed).set_index("need").loc["meals"]
     assert row["households"] == 100 and row["observed"] == 3
     assert row["predicted"] == pytest.approx(sum(0.9 / (1 + at) for at in range(100)))
     assert (row["top"], row["top_asked"]) == (2, 2)
@@ -92,7 +100,7 @@ def test_past_demand_is_checked_once_its_span_has_passed(ends: int, there: bool)
         ]
     ).assign(need="meals", begins=str(date_of(begins)), ends=str(date_of(ends)))
     spans = [span for span in set(spans_told(told)) if span[1] <= NOW]
-    found = past_demand(Asked.of(known), Came.of(known, spans), told)
+    found = past_demand(PastRequests.of(known), AskingByGrid.of(known, spans), told)
     assert len(found) == (3 if there else 0)
     if there:
         assert found["observed"].tolist() == [2, 1, 1]

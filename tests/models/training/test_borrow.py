@@ -19,8 +19,7 @@ from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, Records, day_of, known_before
 from models.estimators.seasonal_level import ahead, season_of
 from models.registry.champion import Champion, load_champion
-from models.registry.neighbours import lent_models
-from models.registry.registry import champion, log_retrain
+from models.registry.registry import champion, lent_models, log_retrain
 from models.scoring.model import NeedModel
 from models.scoring.untrained import untrained
 from models.training.borrow import Neighbour, as_retrained, borrow
@@ -252,7 +251,7 @@ def test_a_community_lends_only_where_its_settings_say_so(
     model = hand_made_model(known, GOOD)
     settings = {tmp_path / "a": small_community(sharing={"model": True}), tmp_path / "b": small_community()}
     monkeypatch.setattr("features.store.reader.read_settings", settings.__getitem__)
-    monkeypatch.setattr("models.registry.neighbours.champion", lambda place: Champion(model, 7, place))
+    monkeypatch.setattr("models.registry.registry.champion", lambda place: Champion(model, 7, place))
     assert lent_models([tmp_path / "a"])[0].version == 7
     with pytest.raises(UserError, match="sharing"):
         lent_models([tmp_path / "a", tmp_path / "b"])
@@ -332,7 +331,7 @@ def test_a_lent_model_that_was_tampered_with_ends_in_one_line(
     TAMPERED[kind](tmp_path)
     shares = small_community(sharing={"model": True})
     monkeypatch.setattr("features.store.reader.read_settings", lambda _: shares)
-    monkeypatch.setattr("models.registry.neighbours.champion", lambda place: load_champion(7, place))
+    monkeypatch.setattr("models.registry.registry.champion", lambda place: load_champion(7, place))
     with pytest.raises(UserError, match="西山社区") as caught:
         borrow(records, AS_OF, lent_models([tmp_path]))
     assert "\n" not in str(caught.value)

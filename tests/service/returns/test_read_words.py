@@ -11,8 +11,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 from week_lists import change, columns_of, fill, make_known, make_visits, write_lists
 
 from features.point_in_time.records import Known
-from service.returns.beside_service import beside_service
 from service.returns.read_outcomes import Outcomes, read_outcomes
+from service.weekly.record_week import beside_service
 
 NOW = datetime(2025, 9, 5, 10)
 

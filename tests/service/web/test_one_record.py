@@ -14,12 +14,11 @@ from week_lists import change, columns_of
 
 from features.ingest.erasure import rows_of_household
 from features.ingest.ingest import ingest_rows
-from service.returns.beside_service import beside_service
 from service.web.database.tables import OF_HOUSEHOLD, Outcome, Reassignment, User
 from service.web.intake import counted
 from service.web.intake.handover import drain
 from service.web.published.from_records import Recorded
-from service.weekly.record_week import record_files
+from service.weekly.record_week import beside_service, record_files
 from service.weekly.week_directory import week_directory
 
 MONDAY = date.fromisoformat(NEWEST)

@@ -102,7 +102,7 @@ def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Bor
     season = joined_season([season for lender in usable if (season := lender.model.season) is not None])
     joined = replace(_joined([lender.model for lender in lenders]), lent_season=season)
     model = _with_own_level(records, known, joined, base)
-    lines = _origin_lines([lender.name for lender in lenders])
+    lines = _origin_lines([*dict.fromkeys(lender.name for lender in lenders)])
     silence = {language: shown(text) for language, text in joined.metadata.get("silence", {}).items()}
     origin = [{"name": lender.name, "version": lender.version} for lender in lenders]
     metadata = {"borrowed": origin, "unsound": [lines], "silence": silence}

@@ -246,12 +246,14 @@ def _address(cells: dict[str, Any], layout: Layout) -> str:
     """Put a door together from its columns: 西山花园 + 3 + 2 + 501 is 西山花园3幢2单元501室."""
     parts: list[str] = []
     written = "".join(cell_text(cells.get(column, "")) for column in layout.named("address"))
-    order = ("estate", "building", "unit", "address", "room") if _WITHIN.match(written) else _DOOR
+    within = _WITHIN.match(written) is not None
+    order = ("estate", "building", "unit", "address", "room") if within else _DOOR
     for field in order:
         unit = _DOOR[field]
         for column in layout.named(field):
             text = cell_text(cells.get(column, ""))
-            if text and not any(text in part for part in parts if field in ("estate", "address")):
+            told = parts if field == "estate" or (field == "address" and not within) else ()
+            if text and not any(text in part for part in told):  # 1 is no part of 12幢
                 parts.append(
                     f"{text}{unit}" if re.fullmatch(r"[0-9A-Za-z一二三四五六七八九十]+", text) else text
                 )

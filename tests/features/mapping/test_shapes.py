@@ -418,6 +418,20 @@ def test_a_register_with_buildings_and_doors_within_them_is_one_of_households(tm
     ]
 
 
+def test_doors_whose_number_is_a_part_of_the_buildings_stay_apart(tmp_path: Path) -> None:
+    """Shops 1 and 2 of building 12 are two, though 12幢 holds both digits."""
+    heads = ["小区", "楼栋", "门牌", "户主姓名", "联系电话", "其中：老人"]
+    doors = [*(f"1单元{floor}01" for floor in range(1, 10)), 1, 2, 12]
+    rows = [
+        ["西山花园", building, door, "王伟", 13800000000 + building * 100 + number, 1]
+        for building in (12, 21)
+        for number, door in enumerate(doors)
+    ]
+    _, records = mapped(book_of(tmp_path / "台账.xlsx", heads, *rows))
+    found = used(records)["address"].tolist()
+    assert len(set(found)) == len(rows) and found[0] == "西山花园12幢1单元101"
+
+
 def test_an_undated_list_of_those_who_get_aid_is_a_register_and_an_amount_no_tags(tmp_path: Path) -> None:
     head = ["序号", "户主", "家庭住址", "月保障金", "类别"]
     rows = [[at, f"张{at}", f"{at}-1-101", "1,200元", "低保" if at % 2 else "低边"] for at in range(1, 5)]

@@ -16,7 +16,8 @@ from features.point_in_time.schema import plain_text
 from features.store.plain_file import replace_texts
 from service.web.published.digests import write_digests
 
-MODELS = ("champion/*/model.json", "served/*/model/model.json", "mlartifacts/**/bundle/model.json")
+# with the models that a model holds
+MODELS = ("champion/**/model.json", "served/*/model/**/model.json", "mlartifacts/**/bundle/**/model.json")
 # what MLflow and the page of models keep of a model besides: features by name
 NAMING = (
     "mlartifacts/**/*.csv",

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 import served_town
 import yaml
+from hand_made import hand_made_model
 from served_town import NEWEST, As, make_workspace, put_champion, served
 from service_database import database_url  # noqa: F401
 from sqlalchemy import select
@@ -69,10 +71,17 @@ def holding(workspace: Path, words: list[str]) -> list[str]:
     return found
 
 
+def holding_others(*given, **named):
+    """A model with those that it holds: of a neighbour, and for a beginner."""
+    model = hand_made_model(*given, **named)
+    return replace(model, young=model, companions=(model,))
+
+
 @pytest.fixture(scope="module")
 def marked_town(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(served_town, "town_rows", marked_rows(served_town.town_rows))
+        patch.setattr(served_town, "hand_made_model", holding_others)
         patch.setattr(schema_fit, "FEWEST_TOLD", 1)  # as in a model of an earlier version
         return make_workspace(tmp_path_factory.mktemp("marked"))
 

@@ -18,7 +18,6 @@ from typing import Any
 from zipfile import BadZipFile
 
 from features.atomic import flush_to_disk, forget_partials, scratch_directory, write_atomically
-from features.blocks.build import catalogue
 from features.contract.community import Community
 from features.language import UserError, say, say_line
 from features.point_in_time.records import Records
@@ -139,7 +138,7 @@ def load_champion(version: int, files: Path) -> Champion:
     """
     try:
         model = NeedModel.load(files)
-        outdated = model.feature_names != [feature.name for feature in catalogue(model.schema)]
+        outdated = model.outdated
     except UNREADABLE:
         outdated = True
     if outdated:

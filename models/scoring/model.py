@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
-from features.blocks.build import Features
+from features.blocks.build import Features, catalogue
 from features.language import say
 from features.point_in_time.records import Known
 from features.point_in_time.schema import Schema
@@ -249,6 +249,12 @@ class NeedModel:
             json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8"
         )
 
+    @property
+    def outdated(self) -> bool:
+        """Whether it, or a model that it holds, has other features than this version of the program makes."""
+        made = [feature.name for feature in catalogue(self.schema)]
+        return self.feature_names != made or any(model.outdated for _, model in self._others())
+
     def _others(self) -> Iterator[tuple[str, "NeedModel"]]:
         """Yield the models that this one holds, with the names of their directories."""
         yield from ((COMPANION.format(number), model) for number, model in enumerate(self.companions))
@@ -331,6 +337,8 @@ def _check(model: NeedModel) -> None:
         _require(0 <= model.members.offset.column < len(model.feature_names), "an offset of another feature")
         _require(all(0 <= need < needs for need in model.members.plain), "trees of another need")
     _require(_is_texts(model.metadata.get("silence", {})), "silence")
+    held = [held.schema.needs for _, held in model._others()]
+    _require(all(others == model.schema.needs for others in held), "a model of other needs")
 
 
 def _is_texts(value: Any) -> bool:

@@ -20,6 +20,7 @@ from features.point_in_time.labels import label_end, labels
 from features.point_in_time.records import Known, Records, known_before
 from features.units import WEEK
 from models.dataset.split import complete
+from models.estimators.boosting import lgb
 from models.estimators.calibrate import Calibration
 from models.estimators.seasonal_level import joined_season
 from models.evaluation.compare import compare
@@ -131,7 +132,7 @@ def _gives_numbers(records: Records, known: Known, model: NeedModel) -> bool:
         with np.errstate(all="ignore"):
             odds = _joined([model]).log_odds(features)
             shift = replace(model, lent_season=model.season).shift(known, odds, features.rows.need)
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, lgb.basic.LightGBMError):
         return False
     return bool(np.isfinite(odds).all() and np.isfinite(shift).all())
 

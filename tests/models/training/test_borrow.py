@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import lightgbm as lgb
 import numpy as np
 import pytest
 from hand_made import BAD, GOOD, hand_made_model, hand_made_retrain, make_town, small_community
@@ -287,6 +288,20 @@ def in_json(*keys: str, value: object) -> Callable[[Path], None]:
     return tamper
 
 
+def of_beginners(tamper: Callable[[Path], object]) -> Callable[[Path], object]:
+    return lambda place: tamper(place / "young")
+
+
+def trees_of_few_columns(place: Path) -> None:
+    lgb.train({"verbosity": -1}, lgb.Dataset(np.eye(60), np.arange(60) % 2), 1).save_model(
+        place / "pooled_0.txt"
+    )
+
+
+def names_in(place: Path) -> list[str]:
+    return json.loads((place / "model.json").read_text("utf-8"))["feature_names"]
+
+
 def emptied(array: np.ndarray) -> np.ndarray:
     return np.full(array.shape, np.nan)
 
@@ -319,6 +334,14 @@ TAMPERED: dict[str, Callable[[Path], object]] = {
     "a feature that is not there": in_trees(r"split_feature=\d+", "split_feature=999999"),
     "a tree that runs in a circle": in_trees(r"left_child=\S+", "left_child=0"),
     "a tree in another place": in_trees(r"tree_sizes=\d+", "tree_sizes=7"),
+    "trees of other columns": trees_of_few_columns,
+    "a beginner's model of columns in another order": of_beginners(
+        lambda place: in_json("feature_names", value=[*reversed(names_in(place))])(place)
+    ),
+    "a beginner's model of other needs": of_beginners(
+        in_json("schema", "needs", value=["piano", "meals", "repairs"])
+    ),
+    "a beginner's model without arrays": of_beginners(lambda place: (place / "arrays.npz").unlink()),
 }
 
 
@@ -327,7 +350,8 @@ def test_a_lent_model_that_was_tampered_with_ends_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: Records, known: Known, kind: str
 ) -> None:
     """LightGBM ends the whole process over some of these texts, and a score that is no number ranks nobody."""
-    lent(known, "南山", GOOD).model.save(tmp_path)
+    model = lent(known, "南山", GOOD).model
+    replace(model, young=model).save(tmp_path)
     TAMPERED[kind](tmp_path)
     shares = small_community(sharing={"model": True})
     monkeypatch.setattr("features.store.reader.read_settings", lambda _: shares)

@@ -69,7 +69,16 @@ class NeedModel:
         """Compute calibrated log-odds before the shift of an as-of day: float64 [rows]."""
         own = self._own_log_odds(features)
         others = [model.log_odds(with_columns(features, model.feature_names)) for model in self.companions]
-        return np.mean([own, *others], axis=0) if others else own
+        return self._mean([own, *others], features.rows.need) if others else own
+
+    def _mean(self, parts: list[np.ndarray], need: np.ndarray) -> np.ndarray:
+        """Average what this model and its companions say: float64 [rows, ...], each need's by those that model it.
+
+        parts: [rows, ...] of each. need: int [rows]. Where none models a need, this model's own holds.
+        """
+        counted = np.array([self.modelled, *(model.modelled for model in self.companions)])
+        counted[0] |= ~counted.any(axis=0)
+        return np.einsum("mr...,mr->r...", np.array(parts), (counted / counted.sum(axis=0))[:, need])
 
     def _own_log_odds(self, features: Features) -> np.ndarray:
         need = features.rows.need
@@ -125,7 +134,8 @@ class NeedModel:
         level: what ``models.estimators.seasonal_level.ahead`` returns; other parameters as of ``shift``.
         """
         expected = level.requests * self.per_request * share
-        return level_shift(expected, log_odds, need, self.level_weight * self.modelled, level.changed)
+        modelled = np.any([self.modelled, *(model.modelled for model in self.companions)], axis=0)
+        return level_shift(expected, log_odds, need, self.level_weight * modelled, level.changed)
 
     def predict(self, features: Features, shift: np.ndarray | None = None) -> np.ndarray:
         """Compute p_request: float64 [rows]. ``shift``: float64 [needs] of the as-of day (default: of training)."""
@@ -164,7 +174,7 @@ class NeedModel:
             )
             for model in self.companions
         ]
-        return np.mean([own, *others], axis=0) if others else own
+        return self._mean([own, *others], features.rows.need[positions]) if others else own
 
     def _own_contributions(self, features: Features, positions: np.ndarray) -> np.ndarray:
         matrix, need = features.matrix[positions], features.rows.need[positions]

@@ -114,6 +114,20 @@ def test_a_neighbour_with_other_attributes_is_read_by_their_names(records: Recor
     assert all(reasons[1][name] == pytest.approx(reasons[0][name], abs=1e-6) for name in GOOD)
 
 
+@pytest.mark.parametrize("silent", [0, 1])
+def test_a_neighbour_where_nobody_asks_for_a_need_says_nothing_of_it(
+    records: Records, known: Known, silent: int
+) -> None:
+    lenders = [lent(known, "南山", GOOD), lent(known, "东山", GOOD)]
+    asked = mean_by_need(records, known, borrow(records, AS_OF, [lenders[1 - silent]]).model)
+    nobody = np.array([False, *[True] * (len(NEEDS) - 1)])
+    model = replace(lenders[silent].model, modelled=nobody, rates=np.full(len(NEEDS), 0.001))
+    lenders[silent] = replace(lenders[silent], model=model)
+    found = borrow(records, AS_OF, lenders).model
+    assert len(found.companions) == 1
+    assert mean_by_need(records, known, found) == pytest.approx(asked, rel=1e-6)
+
+
 def test_the_level_is_this_communitys_own(records: Records, known: Known) -> None:
     """A neighbour that asks eight times as often does not raise the level where there are enough requests."""
     usual = lent(known, "南山", GOOD)

@@ -35,7 +35,7 @@ def test_rows_that_come_late_are_known_from_the_day_after_the_earlier_export(off
     now = office.known("2025-05-07")
     assert office.present("2025-05-07") == ["H1", "H2", "H3", "H9"]
     assert values(now, "children") == ["5", "0", "2", "1"]
-    assert "households 2，requests 1" in said(report)
+    assert "住户 2 行，诉求 1 行" in said(report)
 
 
 def test_a_late_row_that_says_when_it_was_recorded_counts_from_then(office):
@@ -263,6 +263,13 @@ def test_a_need_that_is_called_off_in_words_is_no_request_and_told(office):
         "R1": 1,
         "R2": 0,
     }
+
+
+def test_that_somebody_else_took_a_help_away_is_a_request(office):
+    texts = ["送餐被取消了", "送餐停掉了", "停掉了送餐"]
+    asked = [{**ask(f"R{n}", n + 1, "2024-03-04", ""), "text": words} for n, words in enumerate(texts)]
+    office.hand_in(HOMES, asked)
+    assert office.records().requests.need.tolist() == [1] * len(texts)
 
 
 def test_columns_that_changed_places_are_told(office):

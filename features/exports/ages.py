@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from features.contract.spoken_values import plain, read_number
+from features.contract.spoken_values import NOTHING, UNKNOWN, plain, read_number
 from features.exports.departures import day_in
 from features.store.sql import name, one_value
 
@@ -68,7 +68,10 @@ def births_from_ages(
         FROM ages WHERE {name(ages)} = said AND {rows}""")
     after = one_value(connection, f"SELECT count(*) FROM {table} WHERE {rows}")
     connection.unregister("ages")
-    return Aged(ages, taken, before - after, after, tuple(sorted(set(said) - set(years))))
+    odd = sorted(
+        text for text in said if text not in years and plain(text).strip("-—/ ") not in {"", *NOTHING, *UNKNOWN}
+    )
+    return Aged(ages, taken, before - after, after, tuple(odd))
 
 
 def years_of_age(text: str) -> float | None:

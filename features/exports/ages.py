@@ -69,7 +69,9 @@ def births_from_ages(
     after = one_value(connection, f"SELECT count(*) FROM {table} WHERE {rows}")
     connection.unregister("ages")
     odd = sorted(
-        text for text in said if text not in years and plain(text).strip("-—/ ") not in {"", *NOTHING, *UNKNOWN}
+        text
+        for text in said
+        if text not in years and plain(text).strip("-—/ ") not in {"", *NOTHING, *UNKNOWN}
     )
     return Aged(ages, taken, before - after, after, tuple(odd))
 

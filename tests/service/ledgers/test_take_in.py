@@ -366,6 +366,11 @@ def test_a_refusal_in_a_visits_text_binds(tmp_path: Path) -> None:
         ("走访2.xlsx", "是否愿意走访", "不限", False),
         ("走访2.xlsx", "是否拒访", "正常", False),
         ("走访2.xlsx", "走访情况", "孩子不想上门辅导", False),
+        ("走访2.xlsx", "走访情况", "老人不愿意上门", True),
+        ("走访2.xlsx", "走访情况", "今天不愿意开门", False),
+        ("走访2.xlsx", "走访情况", "以后别上门了", True),
+        ("走访2.xlsx", "走访情况", "分别上门慰问", False),
+        ("走访2.xlsx", "走访情况", "不想被打扰", True),
     ],
 )
 def test_what_a_resident_says_against_visits_binds_and_what_others_refuse_does_not(

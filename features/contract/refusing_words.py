@@ -6,7 +6,8 @@ import unicodedata
 from features.contract.spoken_values import FALSE, NOTHING, UNKNOWN, plain
 from features.contract.table_names import names_refusal
 
-_WILLING = re.compile(r"(?:愿意?|同意|接受).{0,4}(?:走访|上门|入户|来访|回访)")
+_READY = "愿意?|同意|接受"
+_WILLING = re.compile(rf"(?:{_READY}).{{0,4}}(?:走访|上门|入户|来访|回访)")
 _COUNTS = re.compile("次数|几次|频[次率]|日期|时间|时段|方式|满意|评[价分]|原因|人[数员]|内容|记录|最近|上次")
 _NOT_AVERSE = re.compile("不限|不定|不一定|不固定|不介意|不反对|不错|没问题|没意见")
 VISITS_WELCOME = (
@@ -27,9 +28,8 @@ _OTHERS = re.compile(  # who or what else may not be wanted at a door, or asked 
     "物业|邻居|楼[上下]|对[门方]|推销|广告|收费|催[费收]|维修|修理|快递|外卖|中介|装修|施工|工人|垃圾|亲戚|家政|保险|贷款|房东|租客"
     "|上门(?:辅导|护理|体检|理发|康复|送|保洁|教)|(?:联系|走访)(?:子女|[儿孙]子|女儿|孙女|亲|家属|老伴|配偶)"
 )
-CALLS_OFF = (
-    "不需|不再需|不想要|不要|不用|不必|无需|取消|退订|退掉|停掉|撤销|撤回"  # one of which calls a need off
-)
+# words one of which every text has that calls a need off
+CALLS_OFF = "不需|不再需|不想要|不要|不用|不必|无需|取消|退订|退掉|停掉|撤销|撤回"
 _CALLED_OFF = re.compile(
     r"(?:我家?|家里|现在|目前|暂时|已经?|以后|请|麻烦|帮我?|申请|要求|想|那个|老人|孩子)*(?:"
     r"(?:(?:不再?需要|不再?想?要|不用|不必|无需|退订|退掉)了?|(?:取消|停掉|撤销|撤回)(?!了.))"
@@ -121,7 +121,7 @@ def refuses(column: str, value: str) -> bool:
     [True, False, False, True]
     """
     word = plain(value)
-    willing = re.search("愿意?|同意|接受", column) and not re.search("[不拒]", column)
+    willing = re.search(_READY, column) and not re.search("[不拒]", column)
     if names_refusal(column) or not willing:
         return word not in VISITS_WELCOME
     averse = re.search("[不拒没]", _NOT_AVERSE.sub("", word))

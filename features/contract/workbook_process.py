@@ -35,9 +35,8 @@ _NO_RESULT = re.compile(
     rb"""<(?:\w+:)?c\s(?![^>]*t="str")([^>]*)><(?:\w+:)?f(?:[^>]*/>|[^>]*>([^<]*)</(?:\w+:)?f>)"""
     rb"""(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?</(?:\w+:)?c>"""
 )
-_STYLED = re.compile(
-    rb"""<(?:\w+:)?c\s([^>]*?\bs=["']\d+["'][^>]*)(?<!/)><(?!/)"""
-)  # a cell that holds something
+# a cell with a style that holds something
+_STYLED = re.compile(rb"""<(?:\w+:)?c\s([^>]*?\bs=["']\d+["'][^>]*)(?<!/)><(?!/)""")
 _STYLE = re.compile(rb"""\bs=["'](\d+)["']""")
 _PLACE = re.compile(rb"""\br=["']([A-Z]{1,3})(\d{1,7})["']""")
 _HIDDEN = rb"""(?:\s[^>]*)?\shidden=["'](?:1|true)["']"""

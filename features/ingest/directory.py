@@ -23,10 +23,9 @@ from features.findings import Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, TextRows
 from features.ingest.files import READERS
 from features.ingest.refusals import PLACE
-from features.ingest.workbook import SHEET_SHIFT, first_words, read_workbook
+from features.ingest.workbook import LINES, first_words, read_workbook
 from features.language import UserError, say
 
-LINES = (1 << SHEET_SHIFT) - 1  # of a row's number: its line within its sheet
 LARGEST_LOOKED_INTO = 50_000_000  # bytes of a file that is called like no table
 # in which a table may come that is not read
 OTHER_FORMATS = frozenset(

@@ -22,7 +22,7 @@ from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, BadRow, TextRows, read_csv
 from features.ingest.refusals import save_refusals
 from features.ingest.second_tables import refuse_second_tables
-from features.ingest.workbook import SHEET_SHIFT, read_workbook
+from features.ingest.workbook import LINES, SHEET_SHIFT, read_workbook
 from features.language import UserError, say
 from features.store.quarantine import Quarantined
 
@@ -63,7 +63,7 @@ def place_of(file: TableFile, number: int) -> tuple[str, int]:
     if number < 0:
         return "", 0
     sheet = f"[{file.sheets[number >> SHEET_SHIFT]}]" if len(file.sheets) > 1 else ""
-    return sheet, number & ((1 << SHEET_SHIFT) - 1)
+    return sheet, number & LINES
 
 
 def read_table(table: str, path: Path) -> TableFile:
@@ -138,7 +138,7 @@ def _without_hidden(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]
         words = say(
             f"{name} 里有看不见的字符，已去掉", f"{name} has characters that do not show; they were taken out"
         )
-        where = line_words([line & ((1 << SHEET_SHIFT) - 1) for line in lines])
+        where = line_words([line & LINES for line in lines])
         todo = say("请在来源清除并核对", "clear them at the source, and check these cells")
         warnings.append(Finding(Weight.LOOK, path.name, words, todo, len(places), (where,)))
     return rows, warnings
@@ -164,7 +164,7 @@ def _without_traces(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]
         lines = rows[LINE].filter(failed).slice(0, EXAMPLES).to_pylist()
         count += pc.sum(failed).as_py() or 0
         for cell, line in zip(column.filter(failed).slice(0, EXAMPLES).to_pylist(), lines, strict=True):
-            where = line_words([line & ((1 << SHEET_SHIFT) - 1)])
+            where = line_words([line & LINES])
             shown.append(say(f"{name} {cell.strip()}（{where}）", f"{name} {cell.strip()} ({where})"))
     if not count:
         return rows, []
@@ -183,7 +183,7 @@ def _lost_characters(path: Path, rows: pa.Table) -> list[Finding]:
                 f"{name} 里有乱码，原来的字已经丢了", f"{name} has garbled texts, whose characters are lost"
             )
             lines = rows[LINE].take(pa.array(places[: EXAMPLES + 1])).to_pylist()
-            where = line_words([line & ((1 << SHEET_SHIFT) - 1) for line in lines])
+            where = line_words([line & LINES for line in lines])
             todo = say("请从来源重新导出为 UTF-8", "export it anew from the source, as UTF-8")
             findings.append(Finding(Weight.LOST, path.name, words, todo, len(places), (where,)))
     return findings

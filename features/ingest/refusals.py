@@ -20,7 +20,7 @@ from features.ingest.checks import EARLIEST, REFUSAL
 from features.ingest.csv_reader import LINE, BadRow
 from features.ingest.identifiers import PERSONAL, forms_of, households_by_form, households_with, of_kind, same
 from features.ingest.translated_cells import WORDS
-from features.ingest.workbook import SHEET_SHIFT
+from features.ingest.workbook import LINES
 from features.language import say
 from features.store.database import attribute_columns, has_tables
 from features.store.quarantine import Quarantined
@@ -199,7 +199,7 @@ def _of_nobody(connection: duckdb.DuckDBPyConnection, table: str, column: str, r
         f"{column} 里写着谢绝走访，但没有户号，看不出是哪一户",
         f"{column} says that visits are refused, and nobody can tell by whom",
     )
-    shown = (line_words([line & ((1 << SHEET_SHIFT) - 1) for (line,) in lines]),)
+    shown = (line_words([line & LINES for (line,) in lines]),)
     return [Finding(Weight.PROTECT, table, words, say("请补上户号", "give the household"), len(lines), shown)]
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from features.contract.table_names import REFUSALS, contract_names, header_words, names_refusal
 from features.contract.tables import TABLES
 from features.ingest.csv_reader import LINE, TextRows
-from features.ingest.workbook import HEADING, SHEET_SHIFT
+from features.ingest.workbook import HEADING, LINES, SHEET_SHIFT
 from features.language import UserError, say
 
 TITLES = "拒|谢绝|勿扰|勿访|打扰|不再|不要|不愿|不接受|停止|禁止"  # with which a title of refusals may begin
@@ -73,6 +73,6 @@ def _headers(table: str, names: list[str], rows: pa.Table) -> list[int]:
 
 def _place(path: Path, read: TextRows, row: int) -> str:
     number = read.rows[LINE][row].as_py()
-    sheet, line = number >> SHEET_SHIFT, number & ((1 << SHEET_SHIFT) - 1)
+    sheet, line = number >> SHEET_SHIFT, number & LINES
     of_sheet = say(f"工作表 {read.sheets[sheet]} ", f"sheet {read.sheets[sheet]}, ") if read.sheets else ""
     return say(f"{path}：{of_sheet}第 {line} 行", f"{path}: {of_sheet}line {line}")

@@ -22,6 +22,7 @@ HEADING = 20  # letters that a heading may have: a longer cell is a remark
 MOST_MERGED = 5_000_000  # rows under merged cells
 DAYS = ("_date", "_on", "_at", "日期", "时间")  # with which the names of columns end that tell a day
 SHEET_SHIFT = 32  # a row's number is its sheet's number, shifted by so many bits, and its line
+LINES = (1 << SHEET_SHIFT) - 1  # of a row's number: its line within its sheet
 
 
 @dataclass

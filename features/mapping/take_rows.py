@@ -237,9 +237,8 @@ def _words(text: str) -> str:
 
 # a door's columns in the order in which they are written, with the word that follows a bare number
 _DOOR = {"estate": "", "address": "", "building": "幢", "unit": "单元", "room": "室"}
-_WITHIN = re.compile(
-    r"\d+ *(?:单元|室)|\d{1,4}(?:-\d{1,4})?$"
-)  # an address that is only a place within a building
+# an address that is only a place within a building
+_WITHIN = re.compile(r"\d+ *(?:单元|室)|\d{1,4}(?:-\d{1,4})?$")
 
 
 def _address(cells: dict[str, Any], layout: Layout) -> str:

@@ -10,20 +10,23 @@ from service.web.api.models import audit_entries
 from service.web.audit.log import verify
 from service.web.auth.identities import SignedIn
 from service.web.base.access import Scope, permit_everywhere
+from service.web.pages import overview
 from service.web.pages.frame import page
+from service.web.pages.household import HOUSEHOLD
+from service.web.pages.visits import LIST
 from service.web.published.reading import note
 from service.web.published.state import state_of
 
 router = APIRouter(include_in_schema=False)
 PURPOSE = "审计页 audit page"  # why it reads, in the audit log
 AT_ONCE = 100
-# Purposes that the service's own pages give (HOUSEHOLD, LIST and the like, visits.js): stored in both languages.
+# purposes that the service's own pages give, two of them in visits.js; each is stored in both languages
 OWN_PURPOSES = (
-    "住户页 household page",
-    "本周走访页 visits page",
+    HOUSEHOLD,
+    LIST,
     "走访页面 visits page",
     "备用离线 kept for offline use",
-    "概览页 overview page",
+    overview.PURPOSE,
     PURPOSE,
 )
 Filter = Annotated[str, Query(max_length=120)]

@@ -10,7 +10,7 @@ from features.blocks.activity import ANYTHING
 from features.blocks.build import BLOCKS, Features, block_name, catalogue, facts, tellings
 from features.blocks.evidence import evidence
 from features.blocks.similar import LEAST_TOLD, attribute_logarithms
-from features.contract.need_kinds import FEWEST_TOLD, NEVER, Place
+from features.contract.need_kinds import FEWEST_TOLD, NEVER, Place, Telling
 from features.language import say
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
@@ -21,6 +21,8 @@ COMMON = "common"  # reason group where no fact may be told
 MOST = 3  # reasons of one pair
 LEAST_RATIO = 1.1  # of neighbours' requests to those of similar households, to be worth telling
 OWN, SIMILAR = "asked_before", "similar"
+SEASON = "season"  # topic of what is the same for every household
+LAST = {ANYTHING: 1, SEASON: 2}  # topics of reasons that stand after all others, in this order
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,11 @@ def told(
         about = known.community.needs[need].about | {known.community.needs[need].id}
         chosen: list[Reason] = []
         topics = {""}
-        for fact in _ranked(model, known, weights, at, household, need):
+        for fact in _ranked(model, known, weights, rules, at, household, need):
             rule = rules.get(fact, NEVER)
             if len(chosen) == most or rule.topic in topics or not rule.allows(place, about):
                 continue
-            if rule.topic == "season" and not chosen:  # the same for every household, it only says why now
+            if rule.topic == SEASON and not chosen:  # the same for every household, it only says why now
                 continue
             if rule.topic == ANYTHING and chosen:
                 continue
@@ -114,9 +116,15 @@ def told(
 
 
 def _ranked(
-    model: NeedModel, known: Known, weights: Weights, at: int, household: int, need: int
+    model: NeedModel,
+    known: Known,
+    weights: Weights,
+    rules: Mapping[str, Telling],
+    at: int,
+    household: int,
+    need: int,
 ) -> list[str]:
-    """List the reasons that raised one score, the strongest first, those of the season last."""
+    """List the reasons that raised one score, the strongest first, those of the topics in LAST after all others."""
     weight = dict(zip(weights.facts, weights.weight[at].tolist(), strict=True))
     logarithms = attribute_logarithms(known, model.schema, household, need)
     spread = sum(max(weight.pop(fact, 0.0), 0.0) for fact in (SIMILAR, "expected"))
@@ -127,8 +135,7 @@ def _ranked(
     kept = [
         fact for fact, value in weight.items() if value > 0 and logarithms.get(fact, LEAST_TOLD) >= LEAST_TOLD
     ]
-    season = {feature.fact for feature in catalogue(model.schema) if feature.role == "season"}
-    return sorted(kept, key=lambda fact: (fact in season, fact == "asked_anything", -weight[fact]))
+    return sorted(kept, key=lambda fact: (LAST.get(rules.get(fact, NEVER).topic, 0), -weight[fact]))
 
 
 def _spread_over(

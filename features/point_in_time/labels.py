@@ -24,6 +24,11 @@ def label_end(community: Community, as_of: float) -> np.ndarray:
     return label_begin(community, as_of) + WEEK * horizon
 
 
+def window_days(community: Community) -> np.ndarray:
+    """Return the days that each need's label window has: float64 [needs]."""
+    return label_end(community, 0) - label_begin(community, 0)
+
+
 def labels(known_now: Known, rows: Rows, as_of: float) -> np.ndarray:
     """Compute each pair's label by what is known now: int8 [len(rows)], 1 where the household asked within the window.
 

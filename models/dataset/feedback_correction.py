@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from features.contract.tables import OUTCOMES
-from features.point_in_time.labels import label_begin, label_end, usual_recording_delay
+from features.point_in_time.labels import label_end, usual_recording_delay, window_days
 from features.point_in_time.records import Known, Records, Rows
 from features.point_in_time.remembered import remembered
 from features.rows.tables import OutreachRows
@@ -64,7 +64,7 @@ def would_have_asked(known_now: Known) -> float:
     ``LEAST_SHARE``.
     """
     outreach = known_now.outreach
-    horizon = label_end(known_now.community, 0) - label_begin(known_now.community, 0)
+    horizon = window_days(known_now.community)
     length = horizon[np.maximum(outreach.need, 0)]
     ripe = _targeted(known_now) & (
         outreach.contacted + length + usual_recording_delay(known_now) <= known_now.as_of

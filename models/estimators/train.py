@@ -175,6 +175,11 @@ class Trainer:
             offset, pooled, plain, rounds_found = self._fit_trees(rows, rounds, later, seeds, used[:, 2])
             return Members(logistic.result(), offset, pooled, plain), rounds_found
 
+    def fit_whole(self, rounds: Rounds | None, used: np.ndarray) -> tuple[Members, Rounds]:
+        """Fit the wanted members to all rows, the pooled trees with SEEDS seeds; parameters as of ``fit``."""
+        rows = np.arange(len(self.table))
+        return self.fit(rows, rounds, rows[:0], SEEDS, used)
+
     def _fit_trees(
         self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int, used: np.ndarray
     ) -> tuple[Offset, tuple[lgb.Booster, ...], dict[int, lgb.Booster], Rounds]:

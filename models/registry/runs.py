@@ -213,7 +213,7 @@ def log_needs(
         metrics = retrained.metrics[retrained.metrics["need"] == need]
         shares = dict(zip(MEMBERS, model.weights[position].tolist(), strict=True))
         params = {
-            "modelled": bool(model.modelled[position]),
+            "modelled": bool(model.trained[position]),
             **{f"weight_{part}": share for part, share in shares.items()},
             "calibration_slope": float(model.calibration.slope[position]),
             "calibration_intercept": float(model.calibration.intercept[position]),

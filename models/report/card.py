@@ -65,7 +65,7 @@ def model_card(
         rows = [_spoken(row, known) for row in against.itertuples()]
         unmodelled = [
             need.name.here
-            for need, modelled in zip(known.community.needs, retrained.model.modelled, strict=True)
+            for need, modelled in zip(known.community.needs, retrained.model.trained, strict=True)
             if not modelled
         ]
         return environment.get_template(f"model_card.{language}.md").render(

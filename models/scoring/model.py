@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit, logit
 
 from features.blocks.build import Features, catalogue
@@ -22,7 +23,6 @@ from models.estimators.offset import EXPECTED, Offset
 from models.estimators.saved import check_numbers, read_arrays, read_trees
 from models.estimators.seasonal_level import Ahead, ahead
 from models.estimators.train import MEMBERS, Members
-from models.scoring.companions import in_columns, with_columns
 from models.underreporting.p_need import NeedFromVisits
 
 LEAST, MOST = 1e-6, 1 - 1e-6  # probabilities are kept within
@@ -58,18 +58,28 @@ class NeedModel:
     # float64 [needs, ...], of ``seasonal_level.season_of``: this town's, for others; and what others lent it
     season: np.ndarray | None = None
     lent_season: np.ndarray | None = None
-    young: "NeedModel | None" = (
-        None  # for a community that has only begun to record; see ``models.training.young``
-    )
-    companions: tuple[
-        "NeedModel", ...
-    ] = ()  # of other communities: its log-odds are the mean of theirs and its own
+    # for a community that has only begun to record, see ``models.training.young``
+    young: "NeedModel | None" = None
+    # models of other communities: the log-odds are the mean of theirs and its own
+    companions: tuple["NeedModel", ...] = ()
+
+    @property
+    def trained(self) -> np.ndarray:
+        """Tell which needs this model or a companion models: bool [needs]."""
+        return np.any([self.modelled, *(model.modelled for model in self.companions)], axis=0)
 
     def log_odds(self, features: Features) -> np.ndarray:
         """Compute calibrated log-odds before the shift of an as-of day: float64 [rows]."""
         own = self._own_log_odds(features)
-        others = [model.log_odds(with_columns(features, model.feature_names)) for model in self.companions]
+        others = [model.log_odds(model.reading(features)) for model in self.companions]
         return self._mean([own, *others], features.rows.need) if others else own
+
+    def reading(self, features: Features) -> Features:
+        """Return the features as this model knows them, by their names; NaN where the community has no such feature."""
+        if features.names == self.feature_names:
+            return features
+        matrix = under_names(features.matrix, features.names, self.feature_names)
+        return replace(features, matrix=matrix, names=self.feature_names)
 
     def _mean(self, parts: list[np.ndarray], need: np.ndarray) -> np.ndarray:
         """Average what this model and its companions say: float64 [rows, ...], each need's by those that model it.
@@ -113,7 +123,7 @@ class NeedModel:
     @property
     def tells_apart(self) -> bool:
         """Whether requests are enough to tell households apart; else visits had better go round in turn."""
-        return bool(self.modelled.any()) or self.metadata.get("requests", 0) >= FEWEST_REQUESTS
+        return bool(self.trained.any()) or self.metadata.get("requests", 0) >= FEWEST_REQUESTS
 
     def shift(
         self, known: Known, log_odds: np.ndarray, need: np.ndarray, share: np.ndarray | float = 1.0
@@ -134,8 +144,7 @@ class NeedModel:
         level: what ``models.estimators.seasonal_level.ahead`` returns; other parameters as of ``shift``.
         """
         expected = level.requests * self.per_request * share
-        modelled = np.any([self.modelled, *(model.modelled for model in self.companions)], axis=0)
-        return level_shift(expected, log_odds, need, self.level_weight * modelled, level.changed)
+        return level_shift(expected, log_odds, need, self.level_weight * self.trained, level.changed)
 
     def predict(self, features: Features, shift: np.ndarray | None = None) -> np.ndarray:
         """Compute p_request: float64 [rows]. ``shift``: float64 [needs] of the as-of day (default: of training)."""
@@ -166,15 +175,20 @@ class NeedModel:
         modelled by the factors of the requests expected.
         """
         own = self._own_contributions(features, positions)
+        if not self.companions:
+            return own
+        rows = features.rows.take(positions)
+        asked = replace(features, matrix=features.matrix[positions], rows=rows)
         others = [
-            in_columns(
-                model.contributions(with_columns(features, model.feature_names), positions),
+            under_names(
+                model.contributions(model.reading(asked), np.arange(len(rows))),
                 model.feature_names,
                 self.feature_names,
+                missing=0.0,
             )
             for model in self.companions
         ]
-        return self._mean([own, *others], features.rows.need[positions]) if others else own
+        return self._mean([own, *others], rows.need)
 
     def _own_contributions(self, features: Features, positions: np.ndarray) -> np.ndarray:
         matrix, need = features.matrix[positions], features.rows.need[positions]
@@ -304,6 +318,14 @@ class NeedModel:
         )
         _check(model)
         return model
+
+
+def under_names(
+    values: np.ndarray, names: list[str], wanted: list[str], missing: float = np.nan
+) -> np.ndarray:
+    """Put columns under other names: [rows, wanted] of ``values`` [rows, names]; ``missing`` where there is none."""
+    place = pd.Index(names).get_indexer(pd.Index(wanted))
+    return np.where(place >= 0, values[:, place], missing)
 
 
 def _write_trees(path: Path, booster: lgb.Booster) -> None:

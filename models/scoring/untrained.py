@@ -8,7 +8,7 @@ import pandas as pd
 from features.blocks.build import catalogue
 from features.contract.attribute_values import Texts
 from features.point_in_time.cohort import cohort
-from features.point_in_time.labels import label_begin, label_end
+from features.point_in_time.labels import window_days
 from features.point_in_time.records import Known, date_of
 from features.point_in_time.schema import Schema
 from features.point_in_time.town_summary import asked, days_observed
@@ -52,7 +52,7 @@ def _smoothed_rates(known: Known) -> np.ndarray:
     rows = cohort(known)
     needs = len(known.community.needs)
     exposure = np.bincount(rows.need, days_observed(known)[rows.household], needs)
-    length = label_end(known.community, 0) - label_begin(known.community, 0)
+    length = window_days(known.community)
     count = np.bincount(asked(known).need, minlength=needs)
     return -np.expm1(-(count + 0.5) * length / (exposure + length))
 

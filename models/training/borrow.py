@@ -95,8 +95,10 @@ def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Bor
             f"{_names(alike)}：模型算不出数，文件可能已损坏，请在那里重新运行 xianying retrain",
             f"{_names(alike)}: the model gives no numbers, perhaps damaged; run xianying retrain there again",
         )
+    days = _days_to_try(records, known)
     tried = [
-        Tried(neighbour, _right_order(records, known, _joined([neighbour.model]))) for neighbour in usable
+        Tried(neighbour, _right_order(records, known, days, _joined([neighbour.model])))
+        for neighbour in usable
     ]
     tried.sort(key=lambda one: np.nan_to_num(-one.right, nan=np.inf))
     lenders = [one.neighbour for one in tried if one.helps] or [tried[0].neighbour]
@@ -118,7 +120,7 @@ def as_retrained(borrowed: Borrowed, champion: NeedModel | None) -> Retrained:
     neighbour does.
     """
     retrained = unvalidated(borrowed.model, borrowed.notes, {})
-    if champion is None or champion.modelled.any():
+    if champion is None or champion.trained.any():
         return retrained
     none = np.empty(0, dtype=np.int32)
     rows, no_p = Validation(none, none, none, none, none, {}, ()), np.empty(0)
@@ -182,17 +184,24 @@ def _moved(model: NeedModel, shift: np.ndarray) -> NeedModel:
     return replace(model, calibration=calibration, out_of_time=None, spread=None, season=None)
 
 
-def _right_order(records: Records, known: Known, model: NeedModel) -> float:
-    """Compute ``Tried.right`` on the newest as-of days whose labels are complete."""
+def _days_to_try(records: Records, known: Known) -> list[tuple[Known, np.ndarray]]:
+    """Return what was known on the newest as-of days whose labels are complete, and of which needs: bool [needs]."""
     days = known.as_of - WEEK * np.arange(1, TRIED + int(max(label_end(known.community, 0)) // WEEK) + 1)
     done = complete(known, days, known.as_of)
+    newest = np.flatnonzero(done.any(axis=1))[:TRIED]
+    tried = [(known_before(records, int(days[at])), done[at]) for at in newest]
+    return [(then, usable) for then, usable in tried if len(then.requests.need)]
+
+
+def _right_order(
+    records: Records, known: Known, days: list[tuple[Known, np.ndarray]], model: NeedModel
+) -> float:
+    """Compute ``Tried.right`` on some days; ``days``: what ``_days_to_try`` returns."""
     right, asked = 0.0, 0
-    for newest in np.flatnonzero(done.any(axis=1))[:TRIED]:
-        then = known_before(records, int(days[newest]))
-        if len(then.requests.need):
-            features, _ = validated_features(records, then, model.schema)
-            right_that_day, asked_that_day = _right_on_day(known, features, model, done[newest])
-            right, asked = right + right_that_day, asked + asked_that_day
+    for then, usable in days:
+        features, _ = validated_features(records, then, model.schema)
+        right_that_day, asked_that_day = _right_on_day(known, features, model, usable)
+        right, asked = right + right_that_day, asked + asked_that_day
     return right / asked if asked else float("nan")
 
 

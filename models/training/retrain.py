@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.blocks.build import Features, catalogue
-from features.blocks.catalogue import with_role
+from features.blocks.build import Features
 from features.blocks.groups import membership
 from features.exports.coverage import coverage_lines
 from features.language import say
@@ -29,7 +28,7 @@ from models.scoring.model import FEWEST_REQUESTS, NeedModel
 from models.scoring.untrained import untrained
 from models.training.leaks import Leak, find_leaks, leak_lines, without_leaks
 from models.training.learn_p_need import NeedFit, fit_need, gather_visits, with_visits
-from models.training.retraining import USUAL, Retraining, drawn_table, progress
+from models.training.retraining import USUAL, Retraining, drawn_table, progress, trainer_of
 from models.training.steps import SECOND_THREAD, Step, run_steps
 from models.training.training_lines import training_lines, worst_lines
 from models.training.tune import Settled, Tuned, settle
@@ -152,8 +151,7 @@ def _settle(
     known: Known, untrained: NeedModel, table: Table, plan: Split, champion: NeedModel | None, how: Retraining
 ) -> tuple[Trainer, Settled, NeedModel]:
     """Cut the table into bins, settle the parameters of the trees, and note their origin in the model's metadata."""
-    only_plain = len(with_role(catalogue(untrained.schema), "each_need"))
-    trainer = Trainer(table, len(untrained.schema.needs), how.seed, how.threads, only_plain=only_plain)
+    trainer = trainer_of(table, untrained.schema, how)
     before = champion.metadata.get("tuned") if champion else None
     shown = progress(say("调参", "tuning"))
     settled = settle(trainer, known, plan, how.tuning, before, untrained.metadata["fingerprint"], shown)
@@ -171,8 +169,7 @@ def _backtest(
 
 def _final_members(trainer: Trainer, rounds: Rounds | None, calibrated: Calibrated) -> tuple[Members, Rounds]:
     """Fit to all rows what the blend uses; also return the rounds that were chosen, of what it does not use, too."""
-    rows = np.arange(len(trainer.table))
-    members, grown = trainer.fit(rows, rounds, rows[:0], SEEDS, calibrated.model.weights != 0)
+    members, grown = trainer.fit_whole(rounds, calibrated.model.weights != 0)
     return members, rounds or grown
 
 

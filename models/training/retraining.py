@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
+from features.blocks.build import catalogue
+from features.blocks.catalogue import with_role
 from features.language import say
 from features.point_in_time.records import Known, Records
 from features.point_in_time.schema import Schema
 from models.dataset.sample import MOST_ROWS, Source, Table, training_table
 from models.estimators.threads import working_beside
-from models.estimators.train import THREADS
+from models.estimators.train import THREADS, Trainer
 from models.training.tune import Tuning
 
 Draw = Callable[..., Mapping[str, bytes]]
@@ -68,3 +70,9 @@ def drawn_table(
     with working_beside(how.threads) as executor:
         each = how.each or executor.map
         return training_table(source, schema, days, how.seed, how.most_rows, shown, each, memory)
+
+
+def trainer_of(table: Table, schema: Schema, how: Retraining) -> Trainer:
+    """Cut a training table into bins for the members. ``schema``: of its features. ``how``: settings."""
+    only_plain = len(with_role(catalogue(schema), "each_need"))
+    return Trainer(table, len(schema.needs), how.seed, how.threads, only_plain)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from features.point_in_time.labels import label_begin, label_end
+from features.point_in_time.labels import window_days
 from features.point_in_time.records import Known, Records, day_of, known_before
 from models.dataset.out_of_time import OutOfTime, household_keys, stable_hash
 from models.dataset.sample import Table
@@ -82,7 +82,7 @@ def report_on(
     """
     validation, needs = calibrated.validation, calibrated.model.schema.needs
     spread, demand = backtest_demand(records, known, validation)
-    horizon = label_end(known.community, 0) - label_begin(known.community, 0)
+    horizon = window_days(known.community)
     loose = hard_to_foresee(validation, spread)
     sound = soundness(validation, needs, horizon, calibrated.bounded, loose, seed)
     return ValidationReport(
@@ -116,7 +116,7 @@ def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicte
     plan: dates and folds.
     predicted: out-of-time log-odds.
     """
-    horizon = label_end(known.community, 0) - label_begin(known.community, 0)
+    horizon = window_days(known.community)
 
     def asking(by: float) -> np.ndarray:
         """Count households that asked, as known on day ``by``: float64 [days, needs]; NaN where incomplete."""

@@ -11,16 +11,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from features.blocks.build import catalogue
-from features.blocks.catalogue import with_role
 from features.language import say
-from features.point_in_time.labels import label_begin, label_end
+from features.point_in_time.labels import window_days
 from features.point_in_time.records import Known, Records
 from features.units import WEEK
 from models.dataset.split import Split
-from models.estimators.train import SEEDS, Trainer
+from models.estimators.train import Trainer
 from models.scoring.model import NeedModel
-from models.training.retraining import Retraining, drawn_table, progress
+from models.training.retraining import Retraining, drawn_table, progress, trainer_of
 from models.training.validate import backtest, finish
 from models.training.validation_report import Calibrated
 
@@ -51,16 +49,14 @@ def young_model(
         return None
     model = calibrated.model
     table = drawn_table(records, known, model.schema, plan.dates, how, MEMORY)
-    only_plain = len(with_role(catalogue(model.schema), "each_need"))
-    own = Trainer(table, trainer.needs, trainer.seed, trainer.threads, only_plain)
+    own = trainer_of(table, model.schema, how)
     own.pooled = trainer.pooled
     shown = progress(say("借给新社区的模型", "model to lend to new communities"))
     predicting, rounds = backtest(records, known, model.schema, own, plan, shown, second, MEMORY)
     predicted = predicting.result()
-    horizon = label_end(known.community, 0) - label_begin(known.community, 0)
+    horizon = window_days(known.community)
     fitted = finish(predicted, np.ones(len(predicted), dtype=bool), horizon)
-    rows = np.arange(len(table))
-    members, _ = own.fit(rows, rounds, rows[:0], SEEDS, fitted.weights != 0)
+    members, _ = own.fit_whole(rounds, fitted.weights != 0)
     return replace(
         model, members=members, weights=fitted.weights, calibration=fitted.calibration, out_of_time=None
     )

@@ -36,7 +36,7 @@ def _ruled(community: Community) -> list[str]:
 
 def _few(model: "Champion", community: Community) -> list[str]:
     """Write a line when requests are too few to tell households apart, for all needs or for some; else none."""
-    modelled = model.model.modelled
+    modelled = model.model.trained
     if not modelled.any() and model.model.tells_apart:
         return say_line(
             "还训练不出模型：暂时按本户、邻居和同类家庭以往的诉求排先后。",

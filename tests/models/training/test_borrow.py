@@ -27,6 +27,7 @@ from models.training.borrow import Neighbour, as_retrained, borrow
 from models.training.retrain import retrain
 from models.training.retraining import Retraining
 from models.training.validate import validated_features
+from service.weekly.model_lines import about
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_a_neighbour_with_other_attributes_is_read_by_their_names(records: Recor
 
 @pytest.mark.parametrize("silent", [0, 1])
 def test_a_neighbour_where_nobody_asks_for_a_need_says_nothing_of_it(
-    records: Records, known: Known, silent: int
+    tmp_path: Path, records: Records, known: Known, silent: int
 ) -> None:
     lenders = [lent(known, "南山", GOOD), lent(known, "东山", GOOD)]
     asked = mean_by_need(records, known, borrow(records, AS_OF, [lenders[1 - silent]]).model)
@@ -126,6 +127,8 @@ def test_a_neighbour_where_nobody_asks_for_a_need_says_nothing_of_it(
     found = borrow(records, AS_OF, lenders).model
     assert len(found.companions) == 1
     assert mean_by_need(records, known, found) == pytest.approx(asked, rel=1e-6)
+    lines = about(Champion(found, 1, tmp_path), known.community)
+    assert not any("没有训练模型" in line for line in lines), "its neighbour has a model of that need"
 
 
 def test_the_level_is_this_communitys_own(records: Records, known: Known) -> None:

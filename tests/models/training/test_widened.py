@@ -42,7 +42,7 @@ def test_every_output_begins_with_the_needs_that_are_not_sound_in_the_language_o
     model = SimpleNamespace(
         metadata={"unsound": told},
         silence=lambda: "silence",
-        modelled=np.ones(2, dtype=bool),
+        trained=np.ones(2, dtype=bool),
         tells_apart=True,
         visited=None,
     )

@@ -14,7 +14,7 @@ from features.contract.table_names import FILES
 from features.language import say
 from features.point_in_time.records import date_of
 from models.fairness.lines import clearly_less
-from models.monitoring.control_chart import Signal, signal
+from models.monitoring.control_chart import Signal, signal, weeks_to_last_year
 from models.monitoring.feature_drift import Drift
 from models.monitoring.streams import Streams
 
@@ -99,12 +99,12 @@ def as_rows(alarms: Sequence[Alarm]) -> list[dict[str, Any]]:
 
 def stream_alarms(streams: Streams, community: Community, as_of: int) -> list[Alarm]:
     """Compare the newest weeks of every stream with its history. ``as_of``: the as-of day."""
-    series = streams.series()
+    series, last_year = streams.series(), weeks_to_last_year(as_of)
     alarms = []
     for (kind, subject), counts in series.items():
         if kind == "attribute" and counts[:2].sum() < MOVED * streams.households:
             continue
-        if left := signal(counts, len(series)):
+        if left := signal(counts, len(series), last_year):
             since = date_of(as_of - 7 * left.weeks).isoformat()
             if lines := _told(kind, subject, left, streams, community):
                 alarms.append(Alarm(kind, subject, since, *lines))

@@ -1,19 +1,26 @@
 """A control chart of weekly counts whose limits come from the history's own variation."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.stats import nbinom, poisson
+
+from features.blocks.seasons import spring_festival
+from features.point_in_time.records import date_of
 
 FEWEST = 12  # weeks of history, below which nothing is said
 RECENT = 8  # weeks that give the level
 YEAR = 52
 SEASON = 3  # weeks to each side of the same week last year
+NEAR_FESTIVAL = 13  # weeks before and after Spring Festival in which requests follow the lunar calendar
 SEASON_PRIOR = 5.0  # counts that draw last year's change from its recent weeks to its season towards none
 FALSE_ALARMS = 0.5  # expected a quarter, over all streams of a town
 QUARTER = 13  # weeks
 TRIMMED = 0.76  # mean of a chi-squared variable of one degree of freedom without its largest twentieth
-TESTS = 4  # of each stream in a run: two windows, two directions
+WINDOWS = (1, 2)  # newest weeks whose count is compared in both directions
+SILENT = (4, 8)  # newest weeks in which nothing at all may have come: what is rare cannot be missed sooner
+TESTS = 2 * len(WINDOWS) + len(SILENT)  # of each stream in a run
 
 
 @dataclass(frozen=True)
@@ -26,8 +33,23 @@ class Signal:
     up: bool
 
 
-def signal(counts: np.ndarray, streams: int) -> Signal | None:
-    """Compare the newest week, and the newest two, with the weeks before.
+def weeks_to_last_year(as_of: int) -> tuple[int, ...]:
+    """Return how many weeks ago the same season was: by the calendar, and near Spring Festival by the days to it, too.
+
+    >>> from datetime import date
+    >>> [weeks_to_last_year((date(2026, month, 16) - date(1970, 1, 1)).days) for month in (3, 9)]
+    [(52, 55), (52,)]
+    """
+    day = date_of(as_of)
+    festivals = [spring_festival(day.year + years) for years in (-2, -1, 0, 1)]
+    before, nearest = min(pairwise(festivals), key=lambda pair: abs((pair[1] - day).days))
+    if abs((nearest - day).days) > 7 * NEAR_FESTIVAL:
+        return (YEAR,)
+    return tuple(sorted({YEAR, round((nearest - before).days / 7)}))
+
+
+def signal(counts: np.ndarray, streams: int, last_year: tuple[int, ...] = (YEAR,)) -> Signal | None:
+    """Compare the newest week, and the newest two, with the weeks before; notice four and eight without any.
 
     A count must lie outside the limits both of the last ``RECENT`` weeks and, where the history reaches so far, of
     what last year's season makes of them, so that a season that comes again is no alarm. Limits are quantiles of a
@@ -36,39 +58,40 @@ def signal(counts: np.ndarray, streams: int) -> Signal | None:
 
     counts: int [weeks], the newest first.
     streams: number of streams that are watched, at least 1.
+    last_year: how many weeks ago the same season was, by each calendar that requests may follow.
 
     Returns None within the limits, or where the history is too short.
     """
     level = FALSE_ALARMS / (QUARTER * TESTS * streams)
-    for weeks in (1, 2):
-        history = counts[weeks:]
-        if len(history) < FEWEST:
+    for weeks in (*WINDOWS, *SILENT):
+        history, came = counts[weeks:], int(counts[:weeks].sum())
+        if len(history) < FEWEST or (weeks in SILENT and came):
             return None
-        came = int(counts[:weeks].sum())
         dispersion = _dispersion(history)
-        references = [weeks * mean for mean in _levels(history, weeks)]
-        for up in (True, False):
+        references = [weeks * mean for mean in _levels(history, weeks, last_year)]
+        for up in (True, False)[weeks in SILENT :]:
             if all(_tail(came, usual, dispersion, up) < level for usual in references):
                 return Signal(weeks, came, references[0], up)
     return None
 
 
-def _levels(history: np.ndarray, weeks: int) -> list[float]:
+def _levels(history: np.ndarray, weeks: int, last_year: tuple[int, ...]) -> list[float]:
     """Return the mean of the recent weeks, and what last year's season makes of it where the history reaches it.
 
     That is the recent mean times last year's change from the same recent weeks to the same season: a stream that grew
     since is compared with its own level. Where only the season is reached, it is the season's mean.
     """
     recent = float(history[:RECENT].mean())
-    same = YEAR - weeks
-    if len(history) <= same + SEASON:
-        return [recent]
-    season = float(history[same - SEASON : same + SEASON + 1].mean())
-    before = history[YEAR : YEAR + RECENT]
-    if len(before) < RECENT:
-        return [recent, season]
-    change = (RECENT * season + SEASON_PRIOR) / (float(before.sum()) + SEASON_PRIOR)
-    return [recent, recent * change]
+    levels = [recent]
+    for ago in last_year:
+        season = history[ago - weeks - SEASON : ago + SEASON]
+        before = history[ago : ago + RECENT]
+        if len(season) < weeks + 2 * SEASON:
+            continue
+        mean = float(season.mean())
+        change = (RECENT * mean + SEASON_PRIOR) / (float(before.sum()) + SEASON_PRIOR)
+        levels.append(mean if len(before) < RECENT else recent * change)
+    return levels
 
 
 def _dispersion(history: np.ndarray) -> float:

@@ -32,7 +32,7 @@ from models.monitoring.alarms import (
     unknown_need_alarms,
     week_alarms,
 )
-from models.monitoring.control_chart import FALSE_ALARMS, QUARTER, signal
+from models.monitoring.control_chart import FALSE_ALARMS, QUARTER, signal, weeks_to_last_year
 from models.monitoring.feature_drift import feature_drift
 from models.monitoring.streams import streams
 
@@ -267,6 +267,33 @@ def test_a_stream_that_grew_since_last_year_is_compared_with_its_own_level() -> 
     for week in (50, 51, 52, 53, 54, 55, 102, 103, 104, 105, 106, 107):
         ended[week] = 0
     assert signal(ended, 29) is None
+
+
+@pytest.mark.parametrize(("a_week", "named_after"), [(4, 4), (2, 8)])
+def test_a_rare_stream_that_falls_silent_is_named_after_weeks(a_week: int, named_after: int) -> None:
+    counts = np.tile([a_week - 1, a_week + 1, a_week, a_week], 40)
+    silenced = {
+        weeks: np.concatenate([np.zeros(weeks, dtype=int), counts]) for weeks in range(1, named_after + 1)
+    }
+    assert next(weeks for weeks, series in silenced.items() if signal(series, 20)) == named_after
+    left = signal(silenced[named_after], 20)
+    assert (left.weeks, left.count, left.up) == (named_after, 0, False)
+    silenced[named_after][named_after - 1] = 1
+    assert signal(silenced[named_after], 20) is None, "one came"
+
+
+def test_a_rise_that_follows_spring_festival_is_no_alarm() -> None:
+    """People ask when they come back: three weeks later in the year than the year before."""
+    week = day_of(date(2026, 3, 16))
+    weeks_after = (week - 7 * np.arange(112) - day_of(date(2026, 2, 17))) // 7
+    weeks_after = np.where(
+        np.arange(112) > 40, (week - 7 * np.arange(112) - day_of(date(2025, 1, 29))) // 7, weeks_after
+    )
+    counts = np.where((weeks_after >= 2) & (weeks_after <= 5), 20, 5)
+    assert signal(counts, 20) is not None, "by the calendar it is a rise"
+    assert signal(counts, 20, weeks_to_last_year(week)) is None
+    counts[0] = 80
+    assert signal(counts, 20, weeks_to_last_year(week)).up is True
 
 
 def test_an_alarm_keeps_the_day_since_when() -> None:

@@ -10,7 +10,7 @@ from features.blocks.activity import ANYTHING
 from features.blocks.build import BLOCKS, Features, block_name, catalogue, facts, tellings
 from features.blocks.evidence import evidence
 from features.blocks.similar import LEAST_TOLD, attribute_logarithms
-from features.contract.need_kinds import FEWEST_TOLD, NEVER, Place, Telling
+from features.contract.need_kinds import FEWEST_TOLD, NEVER, Place
 from features.language import say
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
@@ -35,7 +35,7 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Weights:
+class _Weights:
     """Contributions of reasons to the scores of some pairs, in log-odds.
 
     facts: their names. weight: float64 [pairs, facts].
@@ -71,11 +71,16 @@ def explained(
     Contributions are slow to compute: ask for shown rows only. Other parameters and the order are those of ``told``.
     """
     rows = features.rows.take(positions)
-    return told(model, known, rows, fact_weights(model, features, positions), most, place)
+    return told(model, known, rows, ranked_facts(model, known, features, positions), most, place)
 
 
 def told(
-    model: NeedModel, known: Known, rows: Rows, weights: Weights, most: int = MOST, place: Place = "list"
+    model: NeedModel,
+    known: Known,
+    rows: Rows,
+    ranked: Sequence[Sequence[str]],
+    most: int = MOST,
+    place: Place = "list",
 ) -> list[list[Reason]]:
     """Choose the reasons of each pair, in the language in force: the strongest first, the season last.
 
@@ -87,18 +92,18 @@ def told(
     model: the model that scored the pairs.
     known: what was known on the as-of day.
     rows: the pairs.
-    weights: ``fact_weights`` of these pairs.
+    ranked: ``ranked_facts`` of these pairs, the same in each language and place.
     most: reasons of a pair at most.
     place: where they are shown.
     """
     tell, rules = facts(model.schema), tellings(model.schema, known.community)
     block_of = {fact: block_name(block) for block in BLOCKS for fact in facts(model.schema, (block,))}
     told_rows = []
-    for at, (household, need) in enumerate(zip(rows.household.tolist(), rows.need.tolist(), strict=True)):
+    for household, need, strongest in zip(rows.household.tolist(), rows.need.tolist(), ranked, strict=True):
         about = known.community.needs[need].about | {known.community.needs[need].id}
         chosen: list[Reason] = []
         topics = {""}
-        for fact in _ranked(model, known, weights, rules, at, household, need):
+        for fact in strongest:
             rule = rules.get(fact, NEVER)
             if len(chosen) == most or rule.topic in topics or not rule.allows(place, about):
                 continue
@@ -115,27 +120,34 @@ def told(
     return told_rows
 
 
-def _ranked(
-    model: NeedModel,
-    known: Known,
-    weights: Weights,
-    rules: Mapping[str, Telling],
-    at: int,
-    household: int,
-    need: int,
-) -> list[str]:
-    """List the reasons that raised one score, the strongest first, those of the topics in LAST after all others."""
-    weight = dict(zip(weights.facts, weights.weight[at].tolist(), strict=True))
-    logarithms = attribute_logarithms(known, model.schema, household, need)
-    spread = sum(max(weight.pop(fact, 0.0), 0.0) for fact in (SIMILAR, "expected"))
-    if OWN in weight and facts(model.schema)[OWN](known, model.schema, household, need):
-        weight[OWN] += spread
-    else:
-        weight = _spread_over(weight, logarithms, spread)
-    kept = [
-        fact for fact, value in weight.items() if value > 0 and logarithms.get(fact, LEAST_TOLD) >= LEAST_TOLD
-    ]
-    return sorted(kept, key=lambda fact: (LAST.get(rules.get(fact, NEVER).topic, 0), -weight[fact]))
+def ranked_facts(
+    model: NeedModel, known: Known, features: Features, positions: np.ndarray
+) -> list[list[str]]:
+    """List the reasons that raised the score of each pair at ``positions`` of ``features.rows``: a list a pair.
+
+    The strongest stand first, those of the topics in LAST after all others. Other parameters are those of ``told``.
+    """
+    weights, rows = _fact_weights(model, features, positions), features.rows.take(positions)
+    rules, asked_for = tellings(model.schema, known.community), facts(model.schema).get(OWN)
+    ranked = []
+    for household, need, row in zip(
+        rows.household.tolist(), rows.need.tolist(), weights.weight.tolist(), strict=True
+    ):
+        weight = dict(zip(weights.facts, row, strict=True))
+        logarithms = attribute_logarithms(known, model.schema, household, need)
+        spread = sum(max(weight.pop(fact, 0.0), 0.0) for fact in (SIMILAR, "expected"))
+        if OWN in weight and asked_for and asked_for(known, model.schema, household, need):
+            weight[OWN] += spread
+        else:
+            weight = _spread_over(weight, logarithms, spread)
+        kept = [
+            fact
+            for fact, value in weight.items()
+            if value > 0 and logarithms.get(fact, LEAST_TOLD) >= LEAST_TOLD
+        ]
+        kept.sort(key=lambda fact: (LAST.get(rules.get(fact, NEVER).topic, 0), -weight[fact]))
+        ranked.append(kept)
+    return ranked
 
 
 def _spread_over(
@@ -148,7 +160,7 @@ def _spread_over(
     return {fact: weight.get(fact, 0.0) + shares.get(fact, 0.0) for fact in {**weight, **shares}}
 
 
-def fact_weights(model: NeedModel, features: Features, positions: np.ndarray) -> Weights:
+def _fact_weights(model: NeedModel, features: Features, positions: np.ndarray) -> _Weights:
     """Sum the features' contributions by reason, for the pairs at ``positions``.
 
     The weight of neighbours' requests is 0 unless they are more than LEAST_RATIO times those of similar households.
@@ -169,7 +181,7 @@ def fact_weights(model: NeedModel, features: Features, positions: np.ndarray) ->
         ]
         more = (features.matrix[positions][:, ratios] > LEAST_RATIO).any(axis=1)
         weights[~more, column[fact]] = 0.0
-    return Weights(names, weights)
+    return _Weights(names, weights)
 
 
 def joined(texts: Sequence[str]) -> str:

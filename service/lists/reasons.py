@@ -16,7 +16,7 @@ from features.point_in_time.spoken import spoken_month
 from features.rows.tables import positions_of
 from models.evaluation.baselines import RANKERS
 from models.monitoring.reason_quality import NO_REASON
-from models.scoring.explain import COMMON, MOST, Reason, fact_weights, joined, told
+from models.scoring.explain import COMMON, MOST, Reason, joined, ranked_facts, told
 from service.lists.answers import NUMBERS
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ def reasons_in(
     rows = Rows(household[targeted].astype(np.int32), need[targeted])
     features = features or build(known, rows, model.model.schema)
     positions = _positions(features.rows, rows, len(known.community.needs))
-    weights = fact_weights(model.model, features, positions)
+    ranked = ranked_facts(model.model, known, features, positions)
     texts = {}
     for language_code in languages:
         with speaking(language_code):
             if model.model.tells_apart:
                 on_list, at_home = (
-                    _by_rule(told(model.model, known, rows, weights, place=place), rows, known.community)
+                    _by_rule(told(model.model, known, rows, ranked, place=place), rows, known.community)
                     for place in PLACES
                 )
             else:

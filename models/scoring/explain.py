@@ -35,7 +35,7 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class _Weights:
+class Weights:
     """Contributions of reasons to the scores of some pairs, in log-odds.
 
     facts: their names. weight: float64 [pairs, facts].
@@ -127,7 +127,7 @@ def ranked_facts(
 
     The strongest stand first, those of the topics in LAST after all others. Other parameters are those of ``told``.
     """
-    weights, rows = _fact_weights(model, features, positions), features.rows.take(positions)
+    weights, rows = fact_weights(model, features, positions), features.rows.take(positions)
     rules, asked_for = tellings(model.schema, known.community), facts(model.schema).get(OWN)
     ranked = []
     for household, need, row in zip(
@@ -160,7 +160,7 @@ def _spread_over(
     return {fact: weight.get(fact, 0.0) + shares.get(fact, 0.0) for fact in {**weight, **shares}}
 
 
-def _fact_weights(model: NeedModel, features: Features, positions: np.ndarray) -> _Weights:
+def fact_weights(model: NeedModel, features: Features, positions: np.ndarray) -> Weights:
     """Sum the features' contributions by reason, for the pairs at ``positions``.
 
     The weight of neighbours' requests is 0 unless they are more than LEAST_RATIO times those of similar households.
@@ -181,7 +181,7 @@ def _fact_weights(model: NeedModel, features: Features, positions: np.ndarray) -
         ]
         more = (features.matrix[positions][:, ratios] > LEAST_RATIO).any(axis=1)
         weights[~more, column[fact]] = 0.0
-    return _Weights(names, weights)
+    return Weights(names, weights)
 
 
 def joined(texts: Sequence[str]) -> str:

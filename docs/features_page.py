@@ -18,8 +18,9 @@ no), `tenure` (a category with the value `rented`), `head_birth_year` (a birth) 
 residents.
 
 A reason is told only to needs that it is about, and at most in the place named: on a `list`, at `home` (also on the
-household's own page and sheet), in the `office` (to coordinators), or `never`. Reasons of one topic say the same in other
-words; one of them is told. `features.reasons` of community.yaml opens further attributes, or closes them.
+household's own page, behind a tap, and never on paper), in the `office` (to coordinators), or `never`. Who is alone, and
+when nobody is at home, is never told on a list: lists lie on paper beside the address. Reasons of one topic say the same
+in other words; one of them is told. `features.reasons` of community.yaml opens further attributes, or closes them.
 """
 EXAMPLES = (
     Attribute("income", "number", changes=True, zh="收入", en="income"),

@@ -13,8 +13,9 @@ from features.blocks.history import open_requests
 from features.contract.need_kinds import FEWEST_TOLD
 from features.contract.tables import OUTCOMES
 from features.language import say
-from features.point_in_time.records import Known, date_of
+from features.point_in_time.records import Known, date_of, day_of
 from features.point_in_time.row_index import own_requests, own_residents
+from features.point_in_time.spoken import dotted_date
 from features.units import YEAR_OF_WEEKS
 
 MOST = 2  # requests told of one fact, the newest first
@@ -39,14 +40,14 @@ def _own_requests(known: Known, household: int, need: int) -> np.ndarray:
 
 
 def _listed(known: Known, rows: np.ndarray, named: bool = False) -> str:
-    """Write out the newest of these requests: “诉求 2025-06-03 R12、2025-02-11 R7”, with needs where ``named``."""
+    """Write out the newest of these requests: “诉求 2025.6.3 R12、2025.2.11 R7”, with needs where ``named``."""
     needs, requests = known.community.needs, known.requests
     if not len(rows):
         return ""
     texts = []
     for row in rows[:MOST]:
         what = f" {needs[requests.need[row]].name.here}" if named else ""
-        texts.append(f"{date_of(requests.requested[row])}{what} {requests.request_id[row]}")
+        texts.append(f"{dotted_date(requests.requested[row])}{what} {requests.request_id[row]}")
     more = say(f"等{len(rows)}条", f", {len(rows)} in all") if len(rows) > MOST else ""
     return say("诉求 ", "requests ") + say("、", ", ").join(texts) + more
 
@@ -98,20 +99,23 @@ def _household(known: Known, household: int, need: int = 0) -> str:
     row = known.household_row[household]
     if row < 0:
         return ""
-    since = date_of(known.households.valid_from[row])
+    since = dotted_date(known.households.valid_from[row])
     return say(f"住户登记 {since}", f"household as registered {since}")
 
 
 def _first_row(known: Known, household: int, need: int) -> str:
     since = known.known_since[household]
-    return "" if np.isnan(since) else say(f"首次登记 {date_of(since)}", f"first registered {date_of(since)}")
+    if np.isnan(since):
+        return ""
+    when = dotted_date(since)
+    return say(f"首次登记 {when}", f"first registered {when}")
 
 
 def _residents(known: Known, household: int, need: int) -> str:
     rows = own_residents(known, household)
     if not len(rows):
         return _household(known, household)
-    since = date_of(known.residents.valid_from[rows].max())
+    since = dotted_date(known.residents.valid_from[rows].max())
     return say(f"居民登记 {len(rows)} 人，{since}", f"{len(rows)} residents as registered {since}")
 
 
@@ -123,7 +127,7 @@ def _neighbours(days: float, kind: str) -> Evidence:
         hit = neighbours.requests_near(known, household, need, days, kind)
         if len(np.unique(requests.household[hit])) < FEWEST_TOLD:
             return ""
-        last = date_of(requests.requested[hit].max())
+        last = dotted_date(requests.requested[hit].max())
         return say(f"最近 {last}", f"last {last}")
 
     return rows
@@ -133,7 +137,7 @@ def _holiday(kind: Callable[[int], tuple[int, int]]) -> Evidence:
     def rows(known: Known, household: int, need: int) -> str:
         year = date_of(known.as_of).year
         begin, end = next(span for span in map(kind, (year - 1, year, year + 1)) if span[1] > known.as_of)
-        return f"{date_of(begin)}～{date_of(end - 1)}"
+        return _period(begin, end)
 
     return rows
 
@@ -141,14 +145,20 @@ def _holiday(kind: Callable[[int], tuple[int, int]]) -> Evidence:
 def _festival(known: Known, household: int, need: int) -> str:
     year = date_of(known.as_of).year
     days = map(seasons.spring_festival, (year, year + 1))
-    return str(next(day for day in days if day >= date_of(known.as_of)))
+    day = next(day for day in days if day >= date_of(known.as_of))
+    return dotted_date(day_of(day))
 
 
 def _last_year(known: Known, household: int, need: int) -> str:
     this = known.community.needs[need]
     begin = known.as_of + 7 * this.lead_weeks - YEAR_OF_WEEKS
     end = min(begin + 7 * this.horizon_weeks, known.as_of)
-    return say(f"诉求 {date_of(begin)}～{date_of(end - 1)}", f"requests {date_of(begin)}–{date_of(end - 1)}")
+    return say("诉求 ", "requests ") + _period(begin, end)
+
+
+def _period(begin: float, end: float) -> str:
+    """Write the days from ``begin`` up to before ``end``."""
+    return "～".join(dotted_date(day) for day in (begin, end - 1))
 
 
 def _visit(known: Known, household: int, need: int) -> str:
@@ -156,7 +166,7 @@ def _visit(known: Known, household: int, need: int) -> str:
     if last is None:
         return ""
     zh, en = OUTCOME_NAMES[OUTCOMES[known.outreach.outcome[last]]]
-    when = date_of(known.outreach.contacted[last])
+    when = dotted_date(known.outreach.contacted[last])
     return say(f"{when} 走访 {zh}", f"{when} visit {en}")
 
 

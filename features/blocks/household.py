@@ -8,7 +8,7 @@ import numpy as np
 
 from features.blocks.catalogue import Feature, Role, listed
 from features.contract.community import Community
-from features.contract.need_kinds import NEVER, Telling, telling_of
+from features.contract.need_kinds import NEVER, Place, Telling, telling_of
 from features.language import say
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
@@ -178,11 +178,16 @@ def telling(schema: Schema, community: Community) -> dict[str, Telling]:
 
 
 def attribute_telling(attribute: Attribute, community: Community) -> Telling:
-    """Return where an attribute may be told: as ``features.reasons`` of community.yaml says, or else by its name."""
-    if attribute.name in community.features.reasons:
-        kinds = frozenset(community.features.reasons[attribute.name])
-        return Telling(attribute.name, "list", kinds) if kinds else NEVER
-    return telling_of(attribute.name, attribute.zh)
+    """Return where an attribute may be told: as ``features.reasons`` of community.yaml says, or else by its name.
+
+    What a community opens stands on lists, unless its name says that it should not lie on paper.
+    """
+    usual = telling_of(attribute.name, attribute.zh)
+    if attribute.name not in community.features.reasons:
+        return usual
+    kinds = frozenset(community.features.reasons[attribute.name])
+    place: Place = "home" if usual.place in ("home", "office") else "list"
+    return Telling(attribute.name, place, kinds) if kinds else NEVER
 
 
 def _attribute_fact(attribute: Attribute) -> Fact:

@@ -31,8 +31,12 @@ KINDS: dict[str, tuple[str, str]] = {  # name and words that tell the kind
 class Telling:
     """Whether and where a reason may be told.
 
+    What tells a stranger who is alone, or when nobody is at home, is never of the place "list": lists lie on paper,
+    beside the door and the telephone, and paper is lost.
+
     topic: reasons of one topic say the same in other words; only one of them is told. place: where it may be told at most
-    ("list": on lists; "home": also on the household's own page and sheet, behind a tap; "office": only to coordinators).
+    ("list": on lists, also on paper; "home": also on the household's own page, behind a tap; "office": only to
+    coordinators).
     kinds: the kinds of needs for which it may be a reason; None: any need.
     """
 
@@ -60,8 +64,11 @@ ATTRIBUTES: tuple[tuple[str, Telling], ...] = (
     (r"household_type|家庭类型|relation|marital|婚姻|veteran|退役", NEVER),
     (r"head|户主|spouse|配偶", NEVER),
     (r"single_parent|单亲", _for("children", "office", "children", "hardship")),
-    (r"dual_earner|dual_income|双职工", _for("who_is_home", "list", "children", "elders")),
-    (r"lives?_alone|living_alone|独居", _for("elders", "home", "elders")),
+    (
+        r"dual_earner|dual_income|双职工|left_behind|留守|外出务工|白天无人|白天没人",
+        _for("who_is_home", "home", "children", "elders"),
+    ),
+    (r"lives?_alone|living_alone|solitary|独居|独自|empty_nest|空巢", _for("elders", "home", "elders")),
     (r"child|孩子|儿童|子女", _for("children", "list", "children")),
     (r"elder|老人|老年|oldest|最年长", _for("elders", "list", "elders", "health")),
     (r"chronic|慢性病|illness|disease|disab|残疾", _for("health", "office", "health", "elders")),
@@ -77,7 +84,7 @@ def telling_of(name: str, zh: str = "") -> Telling:
     """Find where an attribute may be told as a reason, by its name and its Chinese name.
 
     >>> telling_of("dual_earner").place, telling_of("party_member").place, telling_of("shoe_size").place
-    ('list', 'never', 'never')
+    ('home', 'never', 'never')
     """
     text = f"{name}\n{zh}".lower()
     return next((telling for words, telling in ATTRIBUTES if re.search(words, text, re.MULTILINE)), NEVER)

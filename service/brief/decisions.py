@@ -7,6 +7,7 @@ from typing import Any
 
 from features.contract.community import Community
 from features.language import say
+from features.point_in_time.spoken import spoken_day
 from models.demand.proposals import EXTEND, RUN, Proposals
 from service.brief.brief import Brief
 from service.brief.words import never_visited
@@ -136,7 +137,9 @@ def _project(row: Row, community: Community) -> Decision:
             say(f"，还缺 {row['missing']} 元", f", {row['missing']} yuan missing") if row["missing"] else ""
         )
         money = say("；要花", "; costs ") + money
-    until = say(f"；最晚{_day(row['tell_by'])}通知居民", f"; tell residents by {row['tell_by']}")
+    until = ""
+    if day := row["tell_by"]:
+        until = say(f"；最晚{spoken_day(day[-5:])}通知居民", f"; tell residents by {day}")
     return Decision(
         say(
             f"{need}：要不要{'再加' if extends else '新开一期，设'} {row['seats']} 个名额？",
@@ -149,14 +152,10 @@ def _project(row: Row, community: Community) -> Decision:
             f" ({row['low']}–{row['high']} in 80 of 100 cases)",
         )
         + money
-        + (until if row["tell_by"] else ""),
+        + until,
         say(f"不办，约 {row['seats']} 户到时候没有名额。", f"About {row['seats']} households find no seat."),
         PROJECTS,
     )
-
-
-def _day(text: str | None) -> str:
-    return say(f"{(day := date.fromisoformat(text)).month}月{day.day}日", text) if text else ""
 
 
 def _never(brief: Brief) -> list[Decision]:

@@ -15,6 +15,7 @@ from models.demand.expected import TOWN, WINDOWS
 from models.demand.intervals import reaches_far
 from models.demand.proposals import EXTEND, OPEN, RUN, Proposals
 from models.demand.whole_numbers import whole_parts
+from service.lists.visit_rows import open_from_to
 
 Row = Mapping[Any, Any]
 # a column: its title, its width, and the key of a row or what is made of it
@@ -240,8 +241,8 @@ def _programme_columns(community: Community, funds: dict[str, str]) -> list[Colu
         )
 
     def open_in(row: Row) -> str:
-        opens, closes = row["programme"].opens, row["programme"].closes
-        return f"{opens}～{closes}" if opens or closes else say("全年", "all year")
+        programme = row["programme"]
+        return open_from_to(programme) if programme.opens or programme.closes else say("全年", "all year")
 
     def rounded(number: float | None) -> int | str:
         return "" if number is None else round(number)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_BESIDE = 40  # grids that are drawn as bars, and stand beside one another in a table; more stand below
 TIERS = ("red", "yellow", "green")
 OF_HOUSEHOLD = ("household_id", "microgrid_id", "contact", "members", "last_contact")
-OF_NEED = ("need_name", "why", "programme", "ask")
+OF_NEED = ("need_name", "paper", "programme", "ask")
 SHOWN = (*OF_HOUSEHOLD, *OF_NEED, "worker", "worker_name", "visit_order", "arm", "status")
 
 

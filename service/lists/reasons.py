@@ -36,7 +36,8 @@ def reasons_in(
     """Add reasons to the visits, in each language: what raised the score, or that the household was drawn at random.
 
     The added columns are reason (one line, what a list may show), why (what the household's own page may show: each
-    reason numbered, with its source rows) and reason_kinds (the reason groups in ``why``, joined by commas).
+    reason numbered, with its source rows), paper (the first reasons of ``why``, those that may lie on paper beside the
+    address, numbered alike) and reason_kinds (the reason groups in ``why``, joined by commas).
 
     languages: ``zh``, ``en``.
     visits: rows of the plan, with household_id, need and arm.
@@ -73,12 +74,21 @@ def _worded(
     drawn = [Reason(say("抽签走访：不看预测，照常问一问", "drawn by lot, whatever the prediction"), LOT, "")]
     place = np.cumsum(targeted) - 1
     lines = [on_list[at] if aimed else drawn for aimed, at in zip(targeted, place, strict=True)]
-    pages = [at_home[at] if aimed else drawn for aimed, at in zip(targeted, place, strict=True)]
+    homes = [at_home[at] if aimed else drawn for aimed, at in zip(targeted, place, strict=True)]
+    pages = [_for_paper_first(home, line) for home, line in zip(homes, lines, strict=True)]
+    counts = [sum(reason in line for reason in page) for page, line in zip(pages, lines, strict=True)]
     return visits.assign(
         reason=[joined([reason.text for reason in row]) for row in lines],
         why=[numbered(row) for row in pages],
+        paper=[numbered(row, count) for row, count in zip(pages, counts, strict=True)],
         reason_kinds=[",".join(reason.kind for reason in row) for row in pages],
     )
+
+
+def _for_paper_first(at_home: list[Reason], on_list: list[Reason]) -> list[Reason]:
+    """Put the reasons that may lie on paper before the others, at least one: a number means the same in both places."""
+    on_paper = [reason for reason in at_home if reason in on_list] or on_list[:1]
+    return [*on_paper, *(reason for reason in at_home if reason not in on_paper)][:MOST]
 
 
 def _by_rule(reasons: list[list[Reason]], rows: Rows, community: Community) -> list[list[Reason]]:
@@ -116,11 +126,14 @@ def _positions(within: Rows, rows: Rows, needs: int) -> np.ndarray:
     return order[np.searchsorted(keys, wanted, sorter=order)]
 
 
-def numbered(reasons: list[Reason]) -> str:
-    """Write each reason on a line, with its source rows and, if there are several reasons, its number."""
+def numbered(reasons: list[Reason], first_only: int = MOST) -> str:
+    """Write each reason on a line, with its source rows and, if there are several reasons, its number.
+
+    ``first_only``: so many of them.
+    """
     lines: list[str] = []
     first: dict[str, str] = {}  # the reason beside which rows were named
-    for number, reason in zip(NUMBERS, reasons, strict=False):
+    for number, reason in zip(NUMBERS, reasons[:first_only], strict=False):
         rows_told = reason.evidence
         if rows_told in first:
             rows_told = say(f"同{first[rows_told]}", f"as {first[rows_told]}")

@@ -65,7 +65,7 @@ def _line_count(text: str, width: float) -> int:
 
     Dates, numbers and words go to the next line whole, so that lines end early.
 
-    >>> _line_count("去年〔诉求 2025-08-06 R0013372、2025-03-26 R0011368〕", 24)
+    >>> _line_count("去年〔诉求 2025.8.6 R0013372、2025.3.26 R0011368〕", 24)
     3
     """
     return sum(_wrapped(line, width) for line in text.split("\n"))

@@ -10,7 +10,8 @@ import pandas as pd
 from features.contract.attribute_values import births
 from features.contract.community import Community, Need, Programme
 from features.language import say
-from features.point_in_time.records import Known, date_of
+from features.point_in_time.records import Known
+from features.point_in_time.spoken import spoken_date, spoken_day
 from features.rows.tables import positions_of
 from features.units import JULIAN_YEAR, WEEK
 from models.demand.programmes import programmes_for, runs_now
@@ -165,7 +166,9 @@ def _last_contacts(known: Known, households: np.ndarray) -> dict[int, str]:
         need = needs[rows.need[row]].name.here if rows.need[row] >= 0 else ""
         outcome = names[rows.outcome[row]] if rows.outcome[row] >= 0 else say("结果还没交", "no outcome yet")
         parts = [column for column in (arm, need, outcome) if column]
-        texts[int(rows.household[row])] = f"{date_of(rows.contacted[row])} " + say("，", ", ").join(parts)
+        texts[int(rows.household[row])] = f"{spoken_date(rows.contacted[row], known.as_of)} " + say(
+            "，", ", "
+        ).join(parts)
     return texts
 
 
@@ -182,13 +185,19 @@ def programmes_text(need: Need, known: Known, history: pd.DataFrame | None = Non
 def _programme_text(programme: Programme, known: Known, history: pd.DataFrame | None) -> str:
     details = [_seats(programme, known, history)]
     if programme.opens or programme.closes:
-        details.append(f"{programme.opens}～{programme.closes}")
+        details.append(open_from_to(programme))
     if programme.enrol_until:
-        details.append(say(f"报名截至 {programme.enrol_until}", f"enrol until {programme.enrol_until}"))
+        until = spoken_day(programme.enrol_until)
+        details.append(say(f"报名到{until}", f"enrol until {until}"))
     details.append(programme.organiser)
     inside = say("，", ", ").join(detail for detail in details if detail)
     name = programme.name.here
     return say(f"{name}（{inside}）", f"{name} ({inside})") if inside else name
+
+
+def open_from_to(programme: Programme) -> str:
+    """Write from which day to which a programme is open; what is not set is left out."""
+    return "～".join(spoken_day(day) if day else "" for day in (programme.opens, programme.closes))
 
 
 def _seats(programme: Programme, known: Known, history: pd.DataFrame | None) -> str:

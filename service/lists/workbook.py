@@ -41,7 +41,7 @@ VISIT_COLUMNS: tuple[Column, ...] = (
     ("household_id", "户号", "household", 8.5),
     ("people", "成员·上次联系", "members, last contact", 13),
     ("need_name", "需求", "need", 8.6),
-    ("why", "为什么上门〔依据〕", "why [rows behind it]", 54),
+    ("paper", "为什么上门〔依据〕", "why [rows behind it]", 54),
     ("offer", "问什么·现有项目", "what to ask, programme", 24),
 )
 FILLED_COLUMNS: tuple[Column, ...] = (
@@ -60,7 +60,7 @@ HOUSEHOLD = ("visit_order", "household_id", "place", "people")  # the same on ea
 # columns of the described visits that a sheet is made of
 SHOWN = tuple(
     """
-    worker worker_name visit_order household_id microgrid_id contact members last_contact status need_name why ask
+    worker worker_name visit_order household_id microgrid_id contact members last_contact status need_name paper ask
     programme outreach_id
     """.split()
 )
@@ -137,7 +137,7 @@ def _widths(addressed: bool) -> dict[str, float]:
     """Give the widths of the columns in characters, with or without addresses."""
     if addressed:
         return WIDTHS
-    return {**WIDTHS, "place": WIDTHS["place"] - SPARE, "why": WIDTHS["why"] + SPARE}
+    return {**WIDTHS, "place": WIDTHS["place"] - SPARE, "paper": WIDTHS["paper"] + SPARE}
 
 
 def _heights(table: list[dict[str, Any]], widths: dict[str, float]) -> list[float]:

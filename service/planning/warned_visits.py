@@ -6,6 +6,7 @@ import pandas as pd
 from features.contract.tables import OUTCOMES
 from features.language import say, say_line
 from features.point_in_time.records import Known
+from features.point_in_time.spoken import spoken_day
 from features.rows.tables import positions_of
 from service.planning.choice import Chosen, chosen
 from service.planning.eligibility import LeftOut, eligible_pairs
@@ -96,14 +97,16 @@ def with_warnings(visits: pd.DataFrame) -> pd.DataFrame:
     return visits.assign(
         **{
             name: visits[name].mask(warned, words + between + visits[name].astype(object))
-            for name in ("reason", "why")
+            for name in ("reason", "why", "paper")
         }
     )
 
 
 def _told(warned_of: str, deadline: pd.Timestamp) -> str:
     until = (
-        "" if pd.isna(deadline) else say(f"，{deadline:%Y-%m-%d} 前反馈", f", answer by {deadline:%Y-%m-%d}")
+        ""
+        if pd.isna(deadline)
+        else say(f"，{spoken_day(f'{deadline:%m-%d}')}前反馈", f", answer by {deadline:%Y-%m-%d}")
     )
     return say(f"预警：{warned_of}{until}", f"warning: {warned_of}{until}")
 

@@ -211,7 +211,7 @@ class ReasonOut(BaseModel):
 
     text: str = Field(examples=["去年6月申请过暑期托管"])
     kind: str = Field(examples=["history"])
-    evidence: str = Field(examples=["诉求 2024-06-03 R12"])
+    evidence: str = Field(examples=["诉求 2024.6.3 R12"])
 
 
 class Explanation(BaseModel):

@@ -64,16 +64,16 @@ def reason(fact: str, household: str = "a") -> str:
 
 def test_each_fact_names_its_rows() -> None:
     assert str(date_of(AS_OF)) == "2024-09-02"
-    assert told("asked_before") == "诉求 2024-05-06 r3、2023-10-20 r2"  # of the year, as the fact counts them
-    assert told("neighbours_recent") == told("neighbours_recent", "n1") == "最近 2024-08-24"
+    assert told("asked_before") == "诉求 2024.5.6 r3、2023.10.20 r2"  # of the year, as the fact counts them
+    assert told("neighbours_recent") == told("neighbours_recent", "n1") == "最近 2024.8.24"
     assert reason("neighbours_recent") == "本微网格邻居4户，近一个月有4户申请过"
     assert reason("neighbours_recent", "n1") == "本微网格邻居4户，近一个月有3户申请过"
-    assert told("household.children") == "住户登记 2021-03-04"
-    assert told("residents_children") == "居民登记 1 人，2022-02-02"
-    assert told("last_visit") == "2024-03-05 走访 不需要"
-    assert told("days_known") == "首次登记 2021-03-04"
+    assert told("household.children") == "住户登记 2021.3.4"
+    assert told("residents_children") == "居民登记 1 人，2022.2.2"
+    assert told("last_visit") == "2024.3.5 走访 不需要"
+    assert told("days_known") == "首次登记 2021.3.4"
     set_language("en")
-    assert told("asked_before") == "requests 2024-05-06 r3, 2023-10-20 r2"
+    assert told("asked_before") == "requests 2024.5.6 r3, 2023.10.20 r2"
 
 
 def test_rows_are_those_that_their_reason_speaks_of() -> None:
@@ -88,8 +88,8 @@ def test_rows_are_those_that_their_reason_speaks_of() -> None:
     known = known_before(make_records([{"household_id": "a"}], [*requests, done], outreach=outreach), AS_OF)
     schema = hand_made_model(known, {}).schema
     for fact, reason, rows in (
-        ("open_request", "8月1日的诉求还没有办结", "诉求 2024-08-01 r2"),
-        ("last_visit", "今年5月走访时说有需要", "2024-05-10 走访 需要"),
+        ("open_request", "8月1日的诉求还没有办结", "诉求 2024.8.1 r2"),
+        ("last_visit", "今年5月走访时说有需要", "2024.5.10 走访 需要"),
     ):
         assert facts(schema)[fact](known, schema, 0, 0) == reason
         assert evidence(fact, known, 0, 0) == rows
@@ -132,8 +132,8 @@ def test_reasons_carry_their_kind_and_their_rows() -> None:
     assert [one.kind for one in found] == ["history", "household"]
     assert {one.kind for one in found} <= set(kind_names())
     assert numbered(found).splitlines() == [
-        "①近一年申请过2次暑期托管，最近一次是5月6日〔诉求 2024-05-06 r3、2023-10-20 r2〕",
-        "②2个孩子〔住户登记 2021-03-04〕",
+        "①近一年申请过2次暑期托管，最近一次是5月6日〔诉求 2024.5.6 r3、2023.10.20 r2〕",
+        "②2个孩子〔住户登记 2021.3.4〕",
     ]
     assert numbered([found[1], found[1]]).endswith("②2个孩子〔同①〕")
 

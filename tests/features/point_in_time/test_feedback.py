@@ -381,7 +381,7 @@ def test_record_says_when_a_household_was_deleted_meanwhile(tiny_town: TinyTown)
     known = known_before(records, day_of(date(2024, 6, 10)))
     pairs = [(home, need.id) for home in records.household_ids for need in records.community.needs]
     scores = pd.DataFrame(pairs, columns=["household_id", "need"]).assign(p_need=0.5, model_version="1")
-    visits = describe(plan(scores, known).visits.assign(why="", reason_kinds="history"), known)
+    visits = describe(plan(scores, known).visits.assign(paper="", reason_kinds="history"), known)
     keep_listed(tiny_town.workspace / "weeks" / "2024-06-10", visits[[*COLUMNS, "reason_kinds"]])
     path = tiny_town.workspace / "list.xlsx"
     path.write_bytes(workbook("西山社区", "", visits, date(2024, 6, 10)))

@@ -43,14 +43,14 @@ def town(**programme: Any) -> Known:
 @pytest.mark.parametrize(
     ("programme", "left", "text"),
     [
-        ({}, 1, "幸福食堂（4 个名额，约剩 1，03-01～12-31）"),
-        ({"seats": 3}, 0, "幸福食堂（3 个名额可能已满，03-01～12-31）"),
-        ({"seats_taken": 1}, 3, "幸福食堂（4 个名额，剩 3，03-01～12-31）"),
-        ({"seats": None, "organiser": "居委会"}, None, "幸福食堂（03-01～12-31，居委会）"),
+        ({}, 1, "幸福食堂（4 个名额，约剩 1，3月1日～12月31日）"),
+        ({"seats": 3}, 0, "幸福食堂（3 个名额可能已满，3月1日～12月31日）"),
+        ({"seats_taken": 1}, 3, "幸福食堂（4 个名额，剩 3，3月1日～12月31日）"),
+        ({"seats": None, "organiser": "居委会"}, None, "幸福食堂（3月1日～12月31日，居委会）"),
         # opens within the window: nobody has a seat yet
-        ({"opens": "09-15"}, 4, "幸福食堂（4 个名额，09-15～12-31）"),
+        ({"opens": "09-15"}, 4, "幸福食堂（4 个名额，9月15日～12月31日）"),
         # over the turn of the year: since last September
-        ({"opens": "09-10", "closes": "09-05"}, 0, "幸福食堂（4 个名额可能已满，09-10～09-05）"),
+        ({"opens": "09-10", "closes": "09-05"}, 0, "幸福食堂（4 个名额可能已满，9月10日～9月5日）"),
     ],
 )
 def test_seats_left(programme: dict, left: int | None, text: str) -> None:
@@ -122,7 +122,7 @@ def test_a_course_that_was_handed_in_tells_the_seats() -> None:
     course = {"programme_id": "canteen", "need": "meals", "seats": 30.0, "enrolled": 30.0}
     history = pd.DataFrame([{**course, "opened": AS_OF - 20.0}])
     assert programmes_text(known.community.needs[1], known, history) == (
-        "幸福食堂（30 个名额，剩 0，03-01～12-31）"
+        "幸福食堂（30 个名额，剩 0，3月1日～12月31日）"
     )
 
 

@@ -25,7 +25,7 @@ NO_REASON_TO_COME = r"未遇|谢绝|婉拒|不需要|搬走|去世|才建档"
 HURTS = (
     r"户籍|外来|民族|学历|党员|语言|收入|低保|残疾|慢性病|单亲|失业|待业|就业状况|[男女]\d人|一个大人|评\d分"
 )
-ON_A_LIST = r"独居|租房|近一年申请过.*相近的"  # what only the household's own page may say
+ON_A_LIST = r"独居|双职工|租房|近一年申请过.*相近的"  # what only the household's own page may say
 ABOUT = {
     r"孩子|双职工": {"children", "elders"},
     r"老人\d": {"elders", "health"},

@@ -143,7 +143,7 @@ def test_a_saved_list_of_an_older_week_counts_in_that_week(
 def test_pages_end_where_the_list_says_after_libreoffice_has_saved_it(
     visits: pd.DataFrame, known: Known, profile: str, tmp_path: Path
 ) -> None:
-    book = write_lists(known, visits.assign(why="去年申请过暑期托管；" * 40), tmp_path / "grid-g1.xlsx")
+    book = write_lists(known, visits.assign(paper="去年申请过暑期托管；" * 40), tmp_path / "grid-g1.xlsx")
     path = saved(book, "xlsx", profile)
     before, after = (openpyxl.load_workbook(one).worksheets for one in (book, path))
     ends = [[one.id for one in sheet.row_breaks.brk] for sheet in before]

@@ -97,7 +97,7 @@ def test_a_page_shows_every_household_its_needs_and_the_script() -> None:
 
 def test_texts_of_the_data_cannot_become_markup() -> None:
     known = make_known()
-    visits = make_visits(known).assign(contact="<b>1</b>", why="</td><script>x")
+    visits = make_visits(known).assign(contact="<b>1</b>", paper="</td><script>x")
     page = grid_page("a", "b", visits, AS_OF)
     parsed(page)
     assert "&lt;/td&gt;&lt;script&gt;x" in page

@@ -79,7 +79,7 @@ def script_of(sheet: Worksheet) -> str:
 def test_pages_end_between_households_and_hold_their_rows(
     known: Known, visits: pd.DataFrame, tmp_path: Path
 ) -> None:
-    path = write_lists(known, visits.assign(why="去年申请过暑期托管；" * 22), tmp_path / "long.xlsx")
+    path = write_lists(known, visits.assign(paper="去年申请过暑期托管；" * 22), tmp_path / "long.xlsx")
     sheets = openpyxl.load_workbook(path).worksheets
     assert any(sheet.row_breaks.brk for sheet in sheets)
     for sheet in sheets:
@@ -108,12 +108,12 @@ def test_a_page_carries_several_households_that_are_told_at_length(known: Known)
 @pytest.mark.parametrize(
     ("text", "lines"),  # counted on a page that LibreOffice printed: a column of 32, 15.76 points a line
     [
-        ("①共申请过2次暑期托管，最近一次是去年8月6日〔诉求 2025-08-06 R0013372、2025-03-26 R0011368〕", 4),
-        ("①共申请过2次课后兴趣班，最近一次是2月2日〔诉求 2026-02-02 R0015840、2025-05-14 R0011939〕", 4),
-        ("②孩子11岁、14岁〔居民登记 4 人，2025-01-28〕", 2),
-        ("③近一年申请过1次课后兴趣班〔诉求 2026-02-02 课后兴趣班 R0015840〕", 3),
+        ("①共申请过2次暑期托管，最近一次是去年8月6日〔诉求 2025.8.6 R0013372、2025.3.26 R0011368〕", 4),
+        ("①共申请过2次课后兴趣班，最近一次是2月2日〔诉求 2026.2.2 R0015840、2025.5.14 R0011939〕", 4),
+        ("②孩子11岁、14岁〔居民登记 4 人，2025.1.28〕", 2),
+        ("③近一年申请过1次课后兴趣班〔诉求 2026.2.2 课后兴趣班 R0015840〕", 3),
         (
-            "①近一年为别的事找过社区2次〔诉求 2026-02-02 课后兴趣班 R0015840、2025-08-06 暑期托管 R0013372〕",
+            "①近一年为别的事找过社区2次〔诉求 2026.2.2 课后兴趣班 R0015840、2025.8.6 暑期托管 R0013372〕",
             4,
         ),
     ],
@@ -137,10 +137,10 @@ def test_every_listed_pair_stands_on_one_sheet_with_what_a_worker_should_know(
     assert table["户号"].tolist() == expected["household_id"].tolist()
     places = (expected["microgrid_id"] + "\n" + expected["contact"]).tolist()
     assert table["微网格·地址"].tolist() == places
-    assert table["为什么上门〔依据〕"].tolist() == expected["why"].tolist()
+    assert table["为什么上门〔依据〕"].tolist() == expected["paper"].tolist()
     offers = table.set_index("需求")["问什么·现有项目"]
     assert set(offers.loc["老年助餐"]) == {
-        "现在怎么吃饭？要送餐吗？\n幸福食堂（40 个名额，约剩 40，01-01～12-31）"
+        "现在怎么吃饭？要送餐吗？\n幸福食堂（40 个名额，约剩 40，1月1日～12月31日）"
     }
     # over before the visits begin: not offered
     assert set(offers.loc[["暑期托管"]]) == {"近期需要吗？几个人、什么时候？"}
@@ -160,7 +160,7 @@ def test_members_and_the_last_contact_are_told(known: Known, visits: pd.DataFram
         {"household_id": home, "need": "mediation", "contacted_at": "2025-07-01", "outcome": "needed"},
     )
     told = describe(visits, make_known(contacts=contacts)).set_index("household_id")
-    assert set(told.loc[[home], "last_contact"]) == {"2025-06-03 抽签，暑期托管，不需要"}
+    assert set(told.loc[[home], "last_contact"]) == {"6月3日 抽签，暑期托管，不需要"}
     assert set(told.loc[["h00"], "members"]) == {"老人75岁"}
 
 

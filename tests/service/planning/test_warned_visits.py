@@ -79,11 +79,15 @@ def test_who_refuses_is_not_visited_and_that_is_said() -> None:
 
 
 def test_the_reason_says_what_is_warned_of_and_until_when() -> None:
-    visits = planned(town(), warned(("h07", 3, 20))).visits.assign(reason="孩子8岁", why="①孩子8岁")
+    visits = planned(town(), warned(("h07", 3, 20))).visits.assign(
+        reason="孩子8岁", why="①孩子8岁", paper="①孩子8岁"
+    )
     told = with_warnings(visits)
     mine = told["household_id"] == "h07"
     deadline = pd.Timestamp(date_of(DAY)) + pd.Timedelta(days=20)
-    assert told.loc[mine, "reason"].tolist() == [f"预警：医疗支出大，{deadline:%Y-%m-%d} 前反馈；孩子8岁"]
+    assert told.loc[mine, "reason"].tolist() == [
+        f"预警：医疗支出大，{deadline.month}月{deadline.day}日前反馈；孩子8岁"
+    ]
     assert set(told.loc[~mine, "reason"]) == {"孩子8岁"}
 
 

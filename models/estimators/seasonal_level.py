@@ -337,7 +337,9 @@ def _change(seen: float, usual: float, noise: float) -> tuple[float, float]:
     """
     priors = np.array([1 / FORESIGHT_VARIANCE, CHANGED_STRENGTH])
     chances = _chance(seen / noise, usual / noise, priors) + np.log([1 - CHANGED_PRIOR, CHANGED_PRIOR])
-    return float(expit(chances[1] - chances[0])), (seen + CHANGED_STRENGTH) / (usual + CHANGED_STRENGTH)
+    most = max(seen, usual)  # a need that was never asked for before has no level to be drawn to
+    factor = (most * seen / usual + CHANGED_STRENGTH) / (most + CHANGED_STRENGTH)
+    return float(expit(chances[1] - chances[0])), factor
 
 
 def _chance(seen: float, usual: float, strength: np.ndarray) -> np.ndarray:

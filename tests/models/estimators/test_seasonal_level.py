@@ -85,6 +85,17 @@ def test_a_need_that_begins_is_noticed():
     assert found.requests[0] > 40
 
 
+@pytest.mark.parametrize("weeks", [3, 8])
+def test_a_need_that_nobody_asked_for_before_follows_its_first_weeks(weeks):
+    names = [f"h{one}" for one in range(80)]
+    since = dict.fromkeys(names, DAY - 1820.0)
+    always = [one for name in names for one in steadily(name, 1800, 0)]
+    begun = [one for name in names for one in steadily(name, 7 * weeks, 0, 14, need="visit")]
+    found = ahead(known(since, always + begun))
+    assert found.changed[1] > 0.95
+    assert found.requests[1] == pytest.approx(len(begun), rel=0.1)
+
+
 @pytest.mark.parametrize("weeks", [16, 44])
 def test_years_before_a_need_was_offered_are_no_season_that_comes_again(weeks):
     names = [f"h{one}" for one in range(80)]

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from features.contract.spoken_values import NOTHING, UNKNOWN
-from features.masking.names import DOUBLE
+from features.masking.surnames import DOUBLE
 
 Form = Literal["full", "masked", "surname"]
 _COMPOUND = "|".join(sorted(DOUBLE))

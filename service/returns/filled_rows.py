@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openpyxl.utils import get_column_letter
+from xlsxwriter.utility import xl_col_to_name
 
 from features.contract.workbook_cells import SheetCells, read_sheets
 from features.findings import shown_cells
@@ -41,7 +41,7 @@ class Filled:
 
     def at(self, column: str) -> str:
         """Return the file, sheet and cell of one of the row's columns."""
-        return f"{self.sheet} {get_column_letter(self.columns.get(column, 0) + 1)}{self.line}"
+        return f"{self.sheet} {xl_col_to_name(self.columns.get(column, 0))}{self.line}"
 
     def shown(self, column: str) -> str:
         """Return what was filled in as a line may show it: a note that slipped into the wrong cell is masked."""
@@ -80,7 +80,7 @@ def filled_rows(path: Path) -> tuple[list[Filled], list[str]]:
                     problems.append(_without_ids(where))
             elif columns is None and (place := _listed_at(row)) is not None:
                 lists, columns = lists + 1, {}
-                problems.append(_without_header(f"{where} {get_column_letter(place + 1)}{line}"))
+                problems.append(_without_header(f"{where} {xl_col_to_name(place)}{line}"))
             elif columns and ID_HEADER in columns and (filled := _filled(where, line, row, columns)):
                 rows_found.append(filled)
     if not lists:

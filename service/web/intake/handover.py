@@ -31,7 +31,6 @@ from service.web.database.engine import Database, database_of
 from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, Remark, now
 from service.web.intake.counted import on_paper, paper_counts
 from service.web.published.from_records import Recorded, publish_from_records, recorded_outcomes
-from service.web.rights.deletion import delete_everywhere, published_households, published_texts, take_out
 from service.web.rights.own_texts import forget_texts
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -60,6 +59,8 @@ def delete_again(workspace: Path, before: Tombstones, pairs: Collection[tuple[st
 
     ``pairs``: of ``shown_pairs`` then. Households under whose number those that were deleted counted leave the weeks.
     """
+    from service.web.rights.deletion import delete_everywhere, published_households, published_texts, take_out
+
     now = read_tombstones(workspace / TOMBSTONES)
     new = {digest: day for digest, day in now.households.items() if digest not in before.households}
     removed = recognises(replace(now, households=new, salted={}), workspace)
@@ -108,6 +109,9 @@ def drain(workspace: Path, database: Database) -> list[str]:
         named = Deletion.household_id.is_not(None)
         waiting = session.execute(select(Deletion.household_id, Deletion.by).where(named)).all()
     for household_id, by in {household: by for household, by in waiting if household}.items():
+        # it loads what reads texts and workbooks, which a Monday without a deletion need not wait for
+        from service.web.rights.deletion import delete_everywhere
+
         lines += delete_everywhere(workspace, database, household_id, by)
     return lines
 

@@ -21,6 +21,8 @@ from features.contract.community import read_community
 from features.store.reader import read_records
 from service.cli.commands import commands
 from service.console.terminal import run
+from service.web.base.settings import command_settings
+from service.web.database.engine import open_database
 from service.web.published.provenance import MADE
 
 AS_OF = "2024-06-10"
@@ -506,6 +508,22 @@ def test_tables_of_the_contract_are_taken_in_without_what_only_ledgers_need(
         "import sys; from service.cli.commands import commands; "
         f"commands(['--workspace', {str(tmp_path / 'workspace')!r}, 'ingest', {str(town.directory)!r}], "
         f"standalone_mode=False); print('loaded', {heavy} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "loaded set()"
+
+
+def test_a_monday_loads_nothing_that_only_ledgers_texts_and_deletions_need(
+    scored: TinyTown, tmp_path: Path
+) -> None:
+    workspace = tmp_path / "workspace"
+    shutil.copytree(scored.workspace, workspace)
+    open_database(command_settings(workspace)).engine.dispose()  # an office that runs the service
+    heavy = "{'sklearn', 'scipy.stats', 'rjieba', 'openpyxl', 'pypinyin', 'mlflow', 'matplotlib'}"
+    program = (
+        "import sys; from service.cli.commands import commands; "
+        f"commands(['--workspace', {str(workspace)!r}, 'outreach'], standalone_mode=False); "
+        f"print('loaded', {heavy} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "loaded set()"

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
+from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 from features.language import say
@@ -119,3 +120,12 @@ def page_breaks(
         used += height
         row = end
     return breaks
+
+
+def column_letter(place: int) -> str:
+    """Name a column as spreadsheets do; ``place``: counted from zero.
+
+    >>> column_letter(0), column_letter(27)
+    ('A', 'AB')
+    """
+    return str(xl_col_to_name(place))

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xlsxwriter.utility import xl_col_to_name
-
 from features.contract.workbook_cells import SheetCells, read_sheets
 from features.findings import shown_cells
 from features.language import UserError, say
+from service.lists.sheet import column_letter
 from service.lists.workbook import FILLED_COLUMNS, ID_HEADER, VISIT_COLUMNS
 
 TITLES = {title: name for name, zh, en, _ in (*VISIT_COLUMNS, *FILLED_COLUMNS) for title in (zh, en)}
@@ -41,7 +40,7 @@ class Filled:
 
     def at(self, column: str) -> str:
         """Return the file, sheet and cell of one of the row's columns."""
-        return f"{self.sheet} {xl_col_to_name(self.columns.get(column, 0))}{self.line}"
+        return f"{self.sheet} {column_letter(self.columns.get(column, 0))}{self.line}"
 
     def shown(self, column: str) -> str:
         """Return what was filled in as a line may show it: a note that slipped into the wrong cell is masked."""
@@ -80,7 +79,7 @@ def filled_rows(path: Path) -> tuple[list[Filled], list[str]]:
                     problems.append(_without_ids(where))
             elif columns is None and (place := _listed_at(row)) is not None:
                 lists, columns = lists + 1, {}
-                problems.append(_without_header(f"{where} {xl_col_to_name(place)}{line}"))
+                problems.append(_without_header(f"{where} {column_letter(place)}{line}"))
             elif columns and ID_HEADER in columns and (filled := _filled(where, line, row, columns)):
                 rows_found.append(filled)
     if not lists:

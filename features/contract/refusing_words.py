@@ -19,13 +19,18 @@ _UNWANTED = (  # what a resident says who wants no visits
     r"|(?:拒绝|谢绝|不愿意?|不想|不接受|不同意)(?:再|被|接受|社区|网格员)*(?:走访|入户|来访|访问)"
     r"|(?:不要|别|不用|不必|不需要|无需|不许|不让|停止)再(?:次|来)?(?:上门|走访|入户|打扰我|联系我|来了)"
     r"|(?:不要|(?<![特个分])别|请?勿|停止|不许)(?:走访|入户|来访|上门(?!服务|维修|检查|推销|收))"
+    r"|(?:不要|(?<![特个分])别|请?勿)再?(?:来|到|去|上)(?:我|我们|俺|咱)(?:们|家)|不欢迎.{0,3}(?:走访|上门|入户|来访)"
+)
+_KEPT_OUT = (
+    "(?:不[让许准给肯]|拒不)(?:任何人|我们|社区|网格员|工作人员|人|再|进行)*(?:进[门屋家去入]|入内|入户|开门)"
 )
 _ASKS_FOR_NO_VISITS = re.compile(_UNWANTED)
 _REFUSES = re.compile(
     rf"{_UNWANTED}|(?:拒绝|谢绝|不愿意?|不想|不接受|不同意)(?:再|被|接受)?(?:上门|联系|开门)|(?:不愿意?|不想)再?被打扰"
+    rf"|{_KEPT_OUT}"
 )
 _OTHERS = re.compile(  # who or what else may not be wanted at a door, or asked after
-    "物业|邻居|楼[上下]|对[门方]|推销|广告|收费|催[费收]|维修|修理|快递|外卖|中介|装修|施工|工人|垃圾|亲戚|家政|保险|贷款|房东|租客"
+    "物业|保安|门[卫禁岗]|邻居|楼[上下]|对[门方]|推销|广告|收费|催[费收]|维修|修理|快递|外卖|中介|装修|施工|工人|垃圾|亲戚|家政|保险|贷款|房东|租客"
     "|上门(?:辅导|护理|体检|理发|康复|送|保洁|教)|(?:联系|走访)(?:子女|[儿孙]子|女儿|孙女|亲|家属|老伴|配偶)"
 )
 # words one of which every text has that calls a need off
@@ -38,11 +43,21 @@ _CALLED_OFF = re.compile(
     r"|[^的不别再取退停撤被]{1,8}?(?:(?:先|就|也|可以|暂时)?(?:(?:不再?需要|不再?要|不用|退掉)了?吧?|(?:取消|停掉)(?:了?吧)?)"
     r"|(?:先|就|也|可以|暂时)(?:取消|停掉)了))"
 )
+_BENEFITS = (
+    "低保|低收入|特困|五保|边缘|困难|补[贴助偿]|津贴|救[助济]|抚恤|优[抚待]|养老[金保]|退休金|社保|医保|工资|资格|待遇|公租房|廉租"
+    "|学[籍位]|暖气|供[暖水电气]|公交|班车|线路"
+)
+_TAKEN_AWAY = re.compile(  # 低保取消: what others took away is missed, unless it is given up or asked for
+    "(?!.*(?:申请|自愿|主动|放弃|麻烦|吧$|[想要请帮](?:把|将|求|取消|停|撤)))"
+    rf"(?:.*(?:{_BENEFITS}).{{0,4}}(?:取消|停掉|撤销|撤回)|(?:取消|停掉|撤销|撤回).{{0,6}}(?:{_BENEFITS})).*"
+)
 _US = re.compile(
     "(?:社区|网格|网格员|居委会?|志愿者|你们)的?(?:人|人员)?(?:来|再来)?(?:不|别|勿|停止|谢绝|拒绝)|以后"
 )
 _ONCE = re.compile("[今明后昨]天|今[日晚早]|[本这上下]周|[这本]次|暂[时不]|改[天日]|[另改]约|约[好下明后]")
-_MILD = re.compile("(?:不愿意?|不想|不接受|不同意|拒绝)(?:上门|开门|联系)|(?:不用|不必|不需要|无需)再")
+_MILD = re.compile(
+    rf"(?:不愿意?|不想|不接受|不同意|拒绝)(?:上门|开门|联系)|(?:不用|不必|不需要|无需)再|{_KEPT_OUT}"
+)
 _SETTLED = re.compile("已.{0,3}(?:解决|办|修|好)|[修办弄]好|解决了")
 
 
@@ -64,6 +79,8 @@ def refuses_visits(text: str, request: bool) -> bool:
     [True, False, False]
     >>> [refuses_visits(said, False) for said in ("本人拒绝上门", "门禁已修好", "今天不愿开门", "孩子不想上门辅导")]
     [True, False, False, False]
+    >>> [refuses_visits(said, False) for said in ("家人不让进门", "邻居说他家不让进门", "保安不让进去")]
+    [True, False, False]
     """
     for clause in re.split(r"[，,。；;！!？?\s]+", text):
         if not (found := _pattern(request).search(clause)):
@@ -86,6 +103,8 @@ def wanted_part(text: str) -> str:
     ('', '改要陪诊', '为什么取消送餐？')
     >>> wanted_part("低保被取消了"), wanted_part("暖气停掉了"), wanted_part("助餐先停掉吧")
     ('低保被取消了', '暖气停掉了', '')
+    >>> wanted_part("低保取消"), wanted_part("取消高龄津贴"), wanted_part("申请取消低保"), wanted_part("低保不用了")
+    ('低保取消', '取消高龄津贴', '', '')
     """
     if not re.search(CALLS_OFF, text):
         return text
@@ -94,7 +113,11 @@ def wanted_part(text: str) -> str:
     kept = [
         said + sign
         for said, sign in pairs
-        if not said or "？" in sign or "?" in sign or not _CALLED_OFF.fullmatch(said)
+        if not said
+        or "？" in sign
+        or "?" in sign
+        or not _CALLED_OFF.fullmatch(said)
+        or _TAKEN_AWAY.fullmatch(said)
     ]
     return text if len(kept) == len(clauses[::2]) else "".join(kept)
 

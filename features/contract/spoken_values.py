@@ -37,6 +37,13 @@ OPEN = frozenset(
     转办中 否 × no open pending
     """.split()
 ) | {"in progress"}
+VOID = re.compile(  # states of requests
+    r"^\s*已?(?:作废|撤销|撤回|撤单|取消|无效|误报|误录|重复(?:件|单|登记)?|测试)(?:了|件|单)?\s*$"
+)
+_EXAMPLE = re.compile(
+    r"(?:填[写表报])?(?:示例|样例|范例)(?:[行户]|数据)?\d*"
+)  # how a template marks its examples
+_EXAMPLE_OF = re.compile(r"(?:填[写表报])?(?:示例|样例|范例|示范|例如?|举例)(?:[:：].*|\d*)", re.DOTALL)
 SCORES = {
     **dict.fromkeys(
         ("非常满意", "很满意", "十分满意", "特别满意", "好评", "很好", "优", "优秀", "very satisfied"), 5
@@ -148,6 +155,18 @@ def chinese_number(signs: str) -> int:
             total += (1 if digit is None else digit) * _SCALES[sign]
             digit = None
     return total + (digit or 0)
+
+
+def is_example(text: str, names: bool = False) -> bool:
+    """Whether a cell says that its row is an example of a form that was handed out.
+
+    names: whether the cell names or numbers somebody, so that 例：张三 is none of whom there is.
+
+    >>> is_example("（示例）"), is_example("填写样例1"), is_example("例：张三", names=True), is_example("示范")
+    (True, True, True, False)
+    """
+    short = re.sub(r"[\s()【】\[\]<>《》*]", "", plain(text)).rstrip(":")
+    return bool(_EXAMPLE.fullmatch(short) or (names and _EXAMPLE_OF.fullmatch(short)))
 
 
 def read_truth(text: str) -> bool | None:

@@ -23,7 +23,7 @@ OLDEST = 125
 class Aged:
     """A column of ages: the column with the day, rows that got a year of birth, and rows that lack the day.
 
-    ``odd``: texts that are no age, such as 200.
+    ``odd``: texts that are no age, such as 200; ``odd_rows``: the rows that have one.
     """
 
     column: str
@@ -31,6 +31,7 @@ class Aged:
     told: int
     untold: int
     odd: tuple[str, ...] = ()
+    odd_rows: int = 0
 
 
 def births_from_ages(
@@ -52,8 +53,10 @@ def births_from_ages(
     if "birth_year" not in columns:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN birth_year DOUBLE")
     taken = next((column for column in columns if TAKEN.match(column.strip().lower())), "")
-    texts = connection.execute(f"SELECT DISTINCT {name(ages)} FROM {table} WHERE {name(ages)} IS NOT NULL")
-    said = [text for (text,) in texts.fetchall()]
+    texts = (
+        f"SELECT {name(ages)}, count(*) FROM {table} WHERE {name(ages)} IS NOT NULL AND {holds} GROUP BY ALL"
+    )
+    said = dict(connection.execute(texts).fetchall())
     years = {text: years for text in said if (years := years_of_age(text)) is not None}
     read = pa.table(
         {"said": pa.array(years, type=pa.string()), "years": pa.array(years.values(), pa.float64())}
@@ -73,7 +76,7 @@ def births_from_ages(
         for text in said
         if text not in years and plain(text).strip("-—/ ") not in {"", *NOTHING, *UNKNOWN}
     )
-    return Aged(ages, taken, before - after, after, tuple(odd))
+    return Aged(ages, taken, before - after, after, tuple(odd), sum(said[text] for text in odd))
 
 
 def years_of_age(text: str) -> float | None:

@@ -82,9 +82,9 @@ class Departed:
     rows: int
     values: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
-    absent: tuple[
-        str, ...
-    ] = ()  # values that the settings name and no row has, where ``unclear`` may be meant
+    # values that the settings name and no row has, where ``unclear`` may be meant
+    absent: tuple[str, ...] = ()
+    unclear_rows: int = 0
 
 
 def end_departed(
@@ -154,8 +154,9 @@ def _end(
             value for value in readings if absent and _perhaps_gone(plain(value), named, bool(gone))
         )
         absent = absent if unclear else ()
+    unclear_rows = sum(count for value, count in counted if value in unclear)
     if not gone:
-        return Departed(sign, 0, (), unclear, absent)
+        return Departed(sign, 0, (), unclear, absent, unclear_rows)
     connection.register("gone", pa.table({"said": pa.array(gone, type=pa.string())}))
     rows = f"{column} IN (SELECT said FROM gone) AND {holds}"
     dates = there.get(sign.date.lower())
@@ -165,7 +166,9 @@ def _end(
     )
     count = one_value(connection, f"SELECT count(*) FROM {table} WHERE {rows}")
     connection.unregister("gone")
-    return Departed(sign, count, () if sign.date == sign.column else tuple(gone), unclear, absent)
+    return Departed(
+        sign, count, () if sign.date == sign.column else tuple(gone), unclear, absent, unclear_rows
+    )
 
 
 def day_in(connection: duckdb.DuckDBPyConnection, table: str, column: str, zone: str) -> str:

@@ -54,6 +54,16 @@ def no_record() -> str:
     return say("是合计或又一行表头，不是记录", "a sum or the header once more, no record")
 
 
+def no_example() -> str:
+    """Return the problem of a row that a form was handed out with, to show how to fill it in."""
+    return say("写着示例，是样表里的例子，不是记录", "an example of the form, no record")
+
+
+def no_refusal() -> str:
+    """Return the problem of a row of refusals that says in a column of its own that nothing is refused."""
+    return say("写明不拒访，不是谢绝", "says that visits are not refused")
+
+
 def _no_record(table: str, columns: list[str]) -> list[Rule]:
     """Make the rule on rows that are no record, by what stands in the place of their number."""
     key = TABLES[table].key[0]

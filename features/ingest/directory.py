@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 
+import pyarrow as pa
+
 from features.contract.refusing_words import VISITS_WELCOME, asks_who_is_willing, refuses, tells_refusal
 from features.contract.settings_file import SETTINGS_FILE
 from features.contract.spoken_values import TRUE, plain
@@ -53,9 +55,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Answers:
-    """Who refuses visits by a file's columns that answer it: rows of household_id, from and until; what is to be said."""
+    """Who refuses visits by a file's columns that answer it: rows as ``refused_by`` takes them; what is to be said."""
 
-    rows: list[tuple[str, str | None, str | None]]
+    rows: pa.Table
+    words: str  # by which columns
     findings: list[Finding]
     unread: list[str]  # a line on refusals of which nobody can tell whose they are
     digest: str  # of the file's content
@@ -229,19 +232,21 @@ def refusing_answers(path: Path, read: TextRows, digest: str) -> Answers:
         household = (place[PLACE][at] or "").strip()
         if household:
             since, until = (place[end][at] if end in place else None for end in ("from", "until"))
-            refusing.append((household, since, until))
+            refusing.append({"household_id": household, "since": since, "until": until})
         else:
             unread.append(line & LINES)
     words = say(f"按 {'、'.join(answers)} 读了谢绝走访", f"refusals were read by {', '.join(answers)}")
-    todo = say("不对的请改这几列", "correct these columns where that is wrong")
     lines = [
         say(
             f"{path.name}：{line_words(sorted(unread))}的谢绝看不出是哪一户，请补上户号",
             f"{path.name}: nobody can tell whose the refusals of {line_words(sorted(unread))} are; give the household",
         )
+        for _ in unread[:1]
     ]
-    finding = Finding(Weight.LOOK, path.name, words, todo, len(refusing))
-    return Answers(refusing, [*read.findings, finding], lines if unread else [], digest)
+    schema = pa.schema([(column, pa.string()) for column in ("household_id", "since", "until", "said")])
+    rows = pa.Table.from_pylist(refusing, schema)
+    findings = [*read.findings, *(Finding(Weight.PROTECT, path.name, line) for line in lines)]
+    return Answers(rows, words, findings, lines, digest)
 
 
 def tells_moves(read: TextRows) -> bool:

@@ -20,20 +20,16 @@ from features.contract.table_names import (
 from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, BadRow, TextRows, read_csv
+from features.ingest.other_rows import refuse_second_tables, without_examples, without_retired
 from features.ingest.refusals import save_refusals
-from features.ingest.second_tables import refuse_second_tables
 from features.ingest.workbook import LINES, SHEET_SHIFT, read_workbook
 from features.language import UserError, say
-from features.store.quarantine import Quarantined
 
 RESERVED = ("known_from", "superseded_at")  # columns that the store adds
 PANDAS_INDEX = "__index_level_"  # columns that pandas writes beside a table's own
 OTHER_DELIMITERS = (";", "\t", "，", "；", "|")
 SHEETS = b"row:sheets"  # metadata of a table made of ledgers: a line for each sheet, to which ``LINE`` points
 MOST_CELLS = 200_000_000  # of a Parquet file, which may be packed to nothing
-RETIRED = (  # what is said of a worker who has left
-    r"^\s*已?(?:经|于)?[\d年月日./-]*(?:离职|离岗|辞职|退休|调离|调走|停职|停用)(?:人员|了)?[\s\d年月日./（()）-]*$"
-)
 TRACES = r"^\s*(?:[='#]|Err:)"  # with which cells begin that bear traces of a spreadsheet
 AS_TEXT, QUOTED = r'^\s*="([^"]*)"\s*$', r"^\s*'([^']*)$"  # how a spreadsheet is told that a number is a text
 ERROR = r"^\s*(?:#(?:[A-Z0/]+[!?]|N/A|GETTING_DATA|#+)|Err:\d+)\s*$"  # results of formulas that failed
@@ -54,6 +50,22 @@ class TableFile:
     findings: list[Finding] = field(default_factory=list)
     sheets: list[str] = field(default_factory=list)
     digest: str = ""  # of the file's content
+
+    @property
+    def of_ledgers(self) -> bool:
+        """Whether requests, visits or notes were made of ledgers, whose sheets tell where each row stands."""
+        return self.path.suffix == ".parquet" and bool(self.sheets) and not TABLES[self.table].attributes
+
+    @property
+    def name(self) -> str:
+        """Return what people know the file by."""
+        return say("台账", "ledgers") if self.of_ledgers else self.path.name
+
+    def cell_words(self, cell: str, number: int) -> str:
+        """Return a cell's text with the line on which it stands."""
+        sheet, line = place_of(self, number)
+        place = f"{sheet}{say(f'第 {line} 行', f'line {line}')}"
+        return say(f"{cell}（{place}）", f"{cell} ({place})")
 
 
 def place_of(file: TableFile, number: int) -> tuple[str, int]:
@@ -103,27 +115,12 @@ def read_table(table: str, path: Path) -> TableFile:
     if table == REFUSALS:
         columns, rows, bad, more = save_refusals(path, columns, names, rows, bad)
         findings += more
+    rows, bad = without_examples(table, rows, bad)
     if table == "workers":
-        rows, bad = _without_retired(rows, unread, bad)
+        rows, bad = without_retired(rows, unread, bad)
     with path.open("rb") as file:
         digest = file_digest(file, "blake2b").hexdigest()
     return TableFile(table, path, columns, attributes, unread, rows, bad, findings, read.sheets, digest)
-
-
-def has_left() -> str:
-    """Return the problem of a worker who is said to have left."""
-    return say("写明已离职或离岗，不排走访", "is said to have left and gets no visits")
-
-
-def _without_retired(rows: pa.Table, unread: list[str], bad: list[BadRow]) -> tuple[pa.Table, list[BadRow]]:
-    """Set the workers aside of whom a column that nothing reads, such as 状态, says that they have left."""
-    left = np.zeros(len(rows), dtype=bool)
-    for name in dict.fromkeys(unread):
-        left |= pc.fill_null(pc.match_substring_regex(rows[name], RETIRED), False).to_numpy()
-    for row in rows.filter(pa.array(left)).to_pylist():
-        line = row.pop(LINE)
-        bad = [*bad, BadRow(line, has_left(), Quarantined.content(row))]
-    return rows.filter(pa.array(~left)), bad
 
 
 def _without_hidden(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]]:

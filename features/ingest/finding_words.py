@@ -6,16 +6,16 @@ import duckdb
 import pyarrow.compute as pc
 
 from features.contract.community import Community
+from features.contract.spoken_values import VOID
 from features.contract.table_names import FILES
 from features.contract.tables import TABLES
 from features.exports.ages import Aged
 from features.exports.departures import Departed
 from features.exports.row_numbers import Matched, count_equal, match_requests
 from features.findings import Finding, Weight
-from features.ingest.checks import no_household, no_record
+from features.ingest.checks import no_example, no_household, no_record, no_refusal
 from features.ingest.csv_reader import LINE
 from features.ingest.files import TableFile
-from features.ingest.refusals import no_refusal
 from features.ingest.staging import LINE_NUMBER, staged, staged_rows
 from features.language import say
 from features.store.database import COVERED, has_tables
@@ -23,9 +23,6 @@ from features.store.quarantine import Quarantined
 from features.store.sql import one_value
 
 SHOWN = 3  # values or lines that a finding shows
-VOID = (  # states of requests
-    r"^\s*已?(?:作废|撤销|撤回|撤单|取消|无效|误报|误录|重复(?:件|单|登记)?|测试)(?:了|件|单)?\s*$"
-)
 LEAVING = ("households", "residents")  # tables of those who can move away or die
 
 
@@ -61,7 +58,7 @@ def departed_findings(table: str, departed: Departed) -> list[Finding]:
             f"{column} does not tell whether somebody moved away or died; they still count",
         )
         findings.append(
-            Finding(Weight.LOOK, table, words, todo, len(departed.unclear), departed.unclear[:SHOWN])
+            Finding(Weight.LOOK, table, words, todo, departed.unclear_rows, departed.unclear[:SHOWN])
         )
     return findings
 
@@ -88,7 +85,7 @@ def aged_findings(aged: Aged) -> list[Finding]:
             f"{aged.column} has cells that are no age; they count as empty",
         )
         todo = say("请在原来的表里改", "correct them at the source")
-        findings.append(Finding(Weight.LOOK, "residents", words, todo, len(aged.odd), aged.odd[:SHOWN]))
+        findings.append(Finding(Weight.LOOK, "residents", words, todo, aged.odd_rows, aged.odd[:SHOWN]))
     return findings
 
 
@@ -131,7 +128,7 @@ def request_findings(connection: duckdb.DuckDBPyConnection, file: TableFile) -> 
 
 def _void_requests(connection: duckdb.DuckDBPyConnection, file: TableFile, column: str) -> list[Finding]:
     """A finding on a column that nothing reads and that calls requests void, withdrawn or copies."""
-    void = file.rows.filter(pc.fill_null(pc.match_substring_regex(file.rows[column], VOID), False))
+    void = file.rows.filter(pc.fill_null(pc.match_substring_regex(file.rows[column], VOID.pattern), False))
     if not len(void):
         return []
     words = say(
@@ -145,8 +142,10 @@ def _void_requests(connection: duckdb.DuckDBPyConnection, file: TableFile, colum
         new += " ANTI JOIN requests USING (request_id)"
     weight = Weight.LOOK if one_value(connection, new) else Weight.NOTE
     connection.unregister("void")
-    shown = tuple(dict.fromkeys(void[column].to_pylist()))[:SHOWN]
-    return [Finding(weight, file.path.name, words, todo, len(void), shown)]
+    cells, numbers = void[column].to_pylist(), void[LINE].to_pylist()
+    if file.of_ledgers:
+        cells = [file.cell_words(cell, number) for cell, number in zip(cells, numbers, strict=True)]
+    return [Finding(weight, file.name, words, todo, len(void), tuple(dict.fromkeys(cells))[:SHOWN])]
 
 
 def _matched_findings(matched: Matched) -> list[Finding]:
@@ -218,7 +217,8 @@ def late_finding(late: Mapping[str, int], covered: str) -> Finding:
 def unread_refusals(file: TableFile, refusals: list[tuple[str, Quarantined]]) -> list[str]:
     """A line on refusals of which not even the household can be told, and one on each sheet that was not read."""
     lines = [finding.line() for finding in file.findings if finding.weight == Weight.PROTECT]
-    rows = [row for problem, row in refusals if problem not in (no_household(), no_record(), no_refusal())]
+    known = (no_household(), no_record(), no_example(), no_refusal())
+    rows = [row for problem, row in refusals if problem not in known]
     if rows:
         places = say("、", ", ").join(f"{row.line}" for row in rows[:SHOWN])
         more = "…" if len(rows) > SHOWN else ""

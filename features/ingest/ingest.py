@@ -27,7 +27,7 @@ from features.ingest.checks import no_household
 from features.ingest.csv_reader import TextRows
 from features.ingest.directory import Found, find_tables, read_answers, require_tables
 from features.ingest.erasure import drop_erased
-from features.ingest.files import TableFile, has_left, place_of, read_table, with_need_ids, with_refusals
+from features.ingest.files import TableFile, place_of, read_table, with_need_ids, with_refusals
 from features.ingest.finding_words import (
     LEAVING,
     SHOWN,
@@ -50,7 +50,8 @@ from features.ingest.identifiers import (
     wait_no_longer,
 )
 from features.ingest.ingest_report import PAGE, IngestReport, TableCounts, report_page
-from features.ingest.refusals import match_refusals, register_refusals, spoken_refusals
+from features.ingest.other_rows import has_left
+from features.ingest.refusals import match_refusals, refused_by, register_refusals, spoken_refusals
 from features.ingest.staging import LINE_NUMBER, PROBLEM, good_rows, set_aside, stage, staged, staged_rows
 from features.ingest.untold_attributes import (
     attribute_findings,
@@ -202,8 +203,8 @@ def _stage(run: _Ingest, found: Found) -> dict[str, TableFile]:
     connection.execute("CREATE TEMP TABLE known_waiting AS SELECT *, true AS whole FROM refusing")
     remember_refusals(connection, ingested := has_tables(connection))
     with report.stage("read"):
-        for path, rows in found.refusals.items():
-            _take_answers(run, path, rows)
+        for answered in found.refusals.items():
+            _take_answers(run, *answered)
     connection.execute("CREATE TEMP TABLE area_names (column_name VARCHAR, normal VARCHAR, area VARCHAR)")
     if ingested:
         connection.execute("INSERT INTO known_households SELECT DISTINCT household_id FROM households")
@@ -218,7 +219,7 @@ def _stage(run: _Ingest, found: Found) -> dict[str, TableFile]:
         file = with_need_ids(file, need_ids)
         with report.stage("check"):
             file = _check(run, file)
-        if file.unread:
+        if file.unread and not file.of_ledgers:
             report.unread_columns[file.path.name] = file.unread
         files[table] = replace(file, rows=file.rows.schema.empty_table(), bad=[])
         del file
@@ -244,10 +245,9 @@ def _take_answers(run: _Ingest, path: Path, rows: TextRows) -> None:
     """Add the households that a file of another name says to refuse visits to the table ``refusing``."""
     answers = read_answers(path, rows)
     run.report.add_content(answers.digest)
-    if answers.rows:
-        run.connection.executemany("INSERT INTO refusing VALUES (?, ?, ?)", answers.rows)
-    unread = [Finding(Weight.PROTECT, path.name, line) for line in answers.unread]
-    run.report.findings += [*answers.findings, *unread]
+    run.connection.register("answered", answers.rows)
+    run.report.findings += refused_by(run.connection, "answered", path.name, answers.words)
+    run.report.findings += answers.findings
     run.report.unread_refusals += answers.unread
 
 
@@ -295,7 +295,7 @@ def _derive(run: _Ingest, file: TableFile) -> TableFile:
     """Fill what other columns of a staged table say: ends, births, refusals, numbers; the file with columns added."""
     connection, report = run.connection, run.report
     table, every, holds = file.table, [*file.columns, *file.attributes], f"{PROBLEM} IS NULL"
-    spoken = spoken_refusals(connection, table, file.rows, file.columns)
+    spoken = spoken_refusals(connection, table, file.rows, file.columns, file.of_ledgers)
     report.findings += spoken
     report.unread_refusals += [finding.line() for finding in spoken if finding.weight == Weight.PROTECT]
     if table == "requests":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from features.contract.table_names import FILES, REFUSALS, table_of
 from features.findings import Finding, Weight, line_words, worst_first
-from features.ingest.checks import no_household, no_record
+from features.ingest.checks import no_example, no_household, no_record
 from features.ingest.files import told_elsewhere
 from features.language import language, say
 
@@ -164,7 +164,7 @@ class IngestReport:
             weight, todo = (Weight.PROTECT, refusal) if refuses else (Weight.LOST, unused)
             if file == told_elsewhere() and problem == no_household():
                 weight, todo = Weight.PROTECT, waits
-            if problem == no_record():
+            if problem in (no_record(), no_example()):
                 weight, todo = Weight.NOTE, unused
             findings.append(Finding(weight, file, problem, todo, len(lines), shown))
         return findings

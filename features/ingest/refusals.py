@@ -16,7 +16,7 @@ from features.contract.spoken_values import TRUE, plain
 from features.contract.table_names import REFUSALS, names_refusal
 from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight, line_words
-from features.ingest.checks import EARLIEST, REFUSAL
+from features.ingest.checks import EARLIEST, REFUSAL, no_refusal
 from features.ingest.csv_reader import LINE, BadRow
 from features.ingest.identifiers import PERSONAL, forms_of, households_by_form, households_with, of_kind, same
 from features.ingest.translated_cells import WORDS
@@ -35,7 +35,8 @@ SPOKEN = {
     "outreach": "contacted_at",
     "feedback": "recorded_at",
 }
-SPEAKING = "访|扰|上门|入户|联系|开门|再来"  # one of which every text has that asks for no visits
+# one of which every text has that asks for no visits
+SPEAKING = "访|扰|上门|入|联系|开门|再来|进[门屋家去]|[来到去上][我俺咱]"
 ONES = ("1", "1.0")
 
 
@@ -77,11 +78,6 @@ def save_refusals(
     return columns, rows, lost, findings
 
 
-def no_refusal() -> str:
-    """Return the problem of a row of refusals that says in a column of its own that nothing is refused."""
-    return say("写明不拒访，不是谢绝", "says that visits are not refused")
-
-
 def _set_welcome_aside(names: list[str], rows: pa.Table) -> tuple[pa.Table, list[BadRow]]:
     """Set the rows aside that a column of plain answers (是否拒访) tells not to be refusals."""
     welcome: set[int] = set()
@@ -95,7 +91,11 @@ def _set_welcome_aside(names: list[str], rows: pa.Table) -> tuple[pa.Table, list
 
 
 def spoken_refusals(
-    connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, columns: Sequence[str]
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    rows: pa.Table,
+    columns: Sequence[str],
+    of_ledgers: bool,
 ) -> list[Finding]:
     """Add the households of which a text says that they want no visits to the table ``refusing``.
 
@@ -103,6 +103,7 @@ def spoken_refusals(
     table: of the contract.
     rows: its rows as they came.
     columns: the contract's columns that its file has.
+    of_ledgers: whether rows that only may refuse are told by their ledgers.
     """
     if table not in SPOKEN:
         return []
@@ -116,23 +117,26 @@ def spoken_refusals(
         if (column not in contract or column in ("text", "outcome", "note")) and not tells_refusal(column)
     ]
     for column in texts:
-        speaking = pc.fill_null(pc.match_substring_regex(rows[column], SPEAKING), False)
-        distinct = rows[column].filter(speaking).unique().to_pylist()
+        distinct = rows[column].filter(pc.match_substring_regex(rows[column], SPEAKING)).unique().to_pylist()
         known = answers if column == "outcome" else set()
         said = [cell for cell in distinct if cell.strip() not in known and may_refuse_visits(cell, request)]
-        refusing = [cell for cell in said if refuses_visits(cell, request)]
-        unsure = [cell for cell in said if cell not in refusing]
-        findings += _unsure(table, column, unsure and _not_held(connection, table, column, unsure))
-        if not refusing:
+        if not said:
             continue
-        lines = rows.filter(pc.is_in(rows[column], value_set=pa.array(refusing))).select([column, LINE])
-        connection.register("speaking", lines.rename_columns(["row:said", LINE]))
-        told = f"""(SELECT household_id, {since} AS since, "row:said" AS said, {_LINE}
-            FROM staged_{table} JOIN speaking USING ({_LINE}))"""
+        refusing = pa.array([cell for cell in said if refuses_visits(cell, request)], type=pa.string())
+        lines = rows.filter(pc.is_in(rows[column], value_set=pa.array(said))).select([column, LINE])
+        lines = lines.append_column("sure", pc.is_in(lines[column], value_set=refusing))
+        connection.register("speaking", lines.rename_columns(["row:said", LINE, "row:sure"]))
+        told, unsure = (
+            f"""(SELECT household_id, {since} AS since, NULL AS "until", "row:said" AS said, {_LINE}
+            FROM staged_{table} JOIN speaking USING ({_LINE}) WHERE "row:sure" = {sure})"""
+            for sure in ("true", "false")
+        )
         words = say(
             f"{column} 里写着谢绝走访，按谢绝处理", f"{column} says that visits are refused: they are"
         )
-        findings += [*_refusing(connection, told, table, words), *_of_nobody(connection, table, column, told)]
+        findings += refused_by(connection, told, table, words)
+        findings += _of_nobody(connection, table, column, told)
+        findings += [] if of_ledgers else _unsure(connection, table, column, unsure)
         connection.unregister("speaking")
     if table == "feedback" and "kind" in columns:  # those of known households act by themselves
         findings += _of_nobody(
@@ -146,46 +150,32 @@ def spoken_refusals(
     return findings
 
 
-def _refusing(connection: duckdb.DuckDBPyConnection, rows: str, table: str, words: str) -> list[Finding]:
+def refused_by(connection: duckdb.DuckDBPyConnection, rows: str, where: str, words: str) -> list[Finding]:
     """Add rows to the table ``refusing``; a finding tells those that are not held since earlier exports.
 
-    rows: SQL with household_id, since (the time from which it refuses) and said. table, words: of the finding.
+    rows: SQL with household_id, since (the time from which it refuses), until, and said. where, words: of the finding.
     """
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE told_now AS SELECT household_id, since, said FROM {rows} told"
-        " WHERE household_id IS NOT NULL"
+        f"CREATE OR REPLACE TEMP TABLE told_now AS FROM {rows} told WHERE household_id IS NOT NULL"
     )
-    connection.execute("INSERT INTO refusing SELECT household_id, since::VARCHAR, NULL FROM told_now")
+    connection.execute('INSERT INTO refusing SELECT household_id, since::VARCHAR, "until" FROM told_now')
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE told_anew AS FROM told_now WHERE"
-        f" (household_id, coalesce(since, {EARLIEST})) NOT IN (FROM held_refusals)"
+        f" (household_id, coalesce(read_time(since::VARCHAR), {EARLIEST})) NOT IN (FROM held_refusals)"
     )
     every, new = (one_value(connection, f"SELECT count(*) FROM {told}") for told in ("told_now", "told_anew"))
     if not new:
         all_before = f"{words}{say('（都是以前已经处理的）', ' (all since earlier exports)')}"
-        return [Finding(Weight.NOTE, table, all_before, "", every)] if every else []
+        return [Finding(Weight.NOTE, where, all_before, "", every)] if every else []
     before = every - new
     more = (
         say(f"（另有 {before} 处以前已经处理）", f" ({before} more since earlier exports)") if before else ""
     )
     shown = connection.execute(
-        f"SELECT said FROM told_anew GROUP BY said ORDER BY count(*) DESC, said LIMIT {EXAMPLES}"
+        f"SELECT said FROM told_anew WHERE said IS NOT NULL GROUP BY said ORDER BY count(*) DESC, said LIMIT {EXAMPLES}"
     )
     examples = tuple(said for (said,) in shown.fetchall())
-    return [Finding(Weight.LOOK, table, f"{words}{more}", how_to_end(), new, examples)]
-
-
-def _not_held(
-    connection: duckdb.DuckDBPyConnection, table: str, column: str, texts: Sequence[str]
-) -> list[str]:
-    """The texts that the records do not have in a column yet."""
-    if not has_tables(connection) or column not in (
-        *TABLES[table].columns,
-        *attribute_columns(connection, table),
-    ):
-        return [*texts]
-    held = {cell for (cell,) in connection.execute(f"SELECT DISTINCT {name(column)} FROM {table}").fetchall()}
-    return [cell for cell in texts if cell.strip() not in held]
+    return [Finding(Weight.LOOK, where, f"{words}{more}", how_to_end(), new, examples)]
 
 
 def _of_nobody(connection: duckdb.DuckDBPyConnection, table: str, column: str, rows: str) -> list[Finding]:
@@ -203,14 +193,24 @@ def _of_nobody(connection: duckdb.DuckDBPyConnection, table: str, column: str, r
     return [Finding(Weight.PROTECT, table, words, say("请补上户号", "give the household"), len(lines), shown)]
 
 
-def _unsure(table: str, column: str, texts: list[str]) -> list[Finding]:
-    """A finding on texts that may speak of others' visits or of one day only; none without any."""
+def _unsure(connection: duckdb.DuckDBPyConnection, table: str, column: str, rows: str) -> list[Finding]:
+    """A finding on rows (SQL) that may refuse, or speak of others' visits or of one day only, and are not held yet."""
+    held = (*TABLES[table].columns, *attribute_columns(connection, table)) if has_tables(connection) else ()
+    if column in held:
+        rows += f""" told WHERE NOT EXISTS (SELECT 1 FROM {table} held WHERE
+            held.household_id IS NOT DISTINCT FROM told.household_id AND held.{name(column)} = trim(said))"""
+    texts = [said for (said,) in connection.execute(f"SELECT said FROM {rows} ORDER BY {_LINE}").fetchall()]
+    return [may_refuse(table, column, texts)] if texts else []
+
+
+def may_refuse(where: str, column: str, texts: Sequence[str]) -> Finding:
+    """A finding on texts that may speak of others' visits or of one day only, one for each row."""
     words = say(
         f"{column} 里像是谢绝走访，又像说别人或只说这一次，没有按谢绝处理",
         f"{column} may refuse visits, or speak of others' or of one day only: not taken as refusals",
     )
     todo = say("真要谢绝的请写进 opt_outs", "put those who refuse into opt_outs")
-    return [Finding(Weight.LOOK, table, words, todo, len(texts), tuple(texts)[:EXAMPLES])] if texts else []
+    return Finding(Weight.LOOK, where, words, todo, len(texts), tuple(dict.fromkeys(texts))[:EXAMPLES])
 
 
 def how_to_end() -> str:
@@ -241,10 +241,10 @@ def register_refusals(
         refusing = [value for value, _ in counted if refuses(column, value)]
         if not refusing:
             continue
-        told = f"""(SELECT household_id, valid_from AS since, {name(column)} AS said FROM {rows}
+        told = f"""(SELECT household_id, valid_from AS since, NULL AS "until", {name(column)} AS said FROM {rows}
             WHERE said IN ({", ".join(map(text, refusing))}))"""
         words = say(f"{column} 写明谢绝走访，按谢绝处理", f"{column} says that visits are refused: they are")
-        findings += _refusing(connection, told, table, words)
+        findings += refused_by(connection, told, table, words)
         if not _is_answer(counted):  # a list of households may stand beside the register
             connection.execute(
                 f"INSERT INTO refusing SELECT DISTINCT {name(column)}, NULL, NULL FROM {rows}"

@@ -269,9 +269,9 @@ def _findings(
             SELECT incoming.{name(rule.column)} AS cell, min({LINE_NUMBER}) FROM {staged(file.table)}
             JOIN incoming USING ({LINE_NUMBER}) WHERE {NOTED} & {1 << place} > 0 AND {NOTED} & {aside} = 0
             GROUP BY cell ORDER BY cell LIMIT {EXAMPLES}""").fetchall()
-        examples = tuple(_cell_words(file, str(cell), int(line)) for cell, line in shown)
+        examples = tuple(file.cell_words(str(cell), int(line)) for cell, line in shown)
         todo = rule.follows or _emptied_words(file.table, rule)
-        findings.append(Finding(rule.weight, file.path.name, rule.words, todo, count, examples))
+        findings.append(Finding(rule.weight, file.name, rule.words, todo, count, examples))
     return findings
 
 
@@ -288,13 +288,6 @@ def _unknown_needs(
             AND requests.requested_at IS NOT NULL
         GROUP BY ALL HAVING households >= {FEWEST_TOLD} ORDER BY ALL""")
     return {need: (households, first) for need, households, first in rows.fetchall()}
-
-
-def _cell_words(file: TableFile, cell: str, number: int) -> str:
-    """A cell's text with the line on which it stands first."""
-    sheet, line = place_of(file, number)
-    place = f"{sheet}{say(f'第 {line} 行', f'line {line}')}"
-    return say(f"{cell}（{place}）", f"{cell} ({place})")
 
 
 def _emptied_words(table: str, rule: Rule) -> str:
@@ -322,7 +315,8 @@ def _spoken(file: TableFile, before: pa.Table, after: pa.Table) -> list[Finding]
         return []
     words = say("resolved_at 只写了已办结，没有日期", "resolved_at says settled without a date")
     todo = say("按登记时已办结处理；请补日期", "taken as settled when it was recorded; give the date")
-    return [Finding(Weight.LOOK, file.path.name, words, todo, count)]
+    # a ledger has a state where others have a day
+    return [Finding(Weight.NOTE if file.of_ledgers else Weight.LOOK, file.name, words, todo, count)]
 
 
 def _told_apart(file: TableFile, count: int) -> list[Finding]:
@@ -334,7 +328,7 @@ def _told_apart(file: TableFile, count: int) -> list[Finding]:
         "requests have the number of one of another day further up (begun anew each month?); all are kept",
     )
     todo = say("请用不重复的编号", "use numbers that do not come again")
-    return [Finding(Weight.LOOK, file.path.name, words, todo, count)]
+    return [Finding(Weight.LOOK, file.name, words, todo, count)]
 
 
 def _set_repeated_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) -> int:

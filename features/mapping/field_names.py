@@ -8,8 +8,8 @@ from importlib.resources import files
 
 import yaml
 
+from features.contract.refusing_words import tells_refusal
 from features.contract.settings_text import LOADER
-from features.contract.table_names import names_refusal
 from features.language import say
 
 
@@ -43,7 +43,6 @@ def _read_fields() -> Mapping[str, Field]:
 FIELDS = _read_fields()
 # Words of a name that count for nothing: marks of required columns, and what stands in brackets.
 _ADDED = re.compile(r"[\(（\[【].*?[\)）\]】]|[*＊:：\s]|必填|选填")
-_WILLING = re.compile(r"(?:愿意?|同意|接受).{0,4}(?:走访|上门|入户|来访|回访)")
 _ASKED = re.compile(r"^(?:[QqＱ]?\d{1,2}[、.,])?(?:您|你)(?:家|们)?的?|^[Qq]?\d{1,2}、")
 
 
@@ -68,7 +67,7 @@ def field_named(name: str) -> tuple[str, bool] | None:
     for field, entry in FIELDS.items():
         if any(short.lower() == word.lower() for word in entry.words):
             return field, True
-    if names_refusal(short) or _WILLING.search(short):
+    if tells_refusal(short):
         return "refusal", False
     for field, entry in FIELDS.items():
         if any(part in short for part in entry.parts):

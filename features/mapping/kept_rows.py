@@ -10,11 +10,12 @@ from features.language import UserError
 from features.mapping.register import KEPT
 
 FOLDER = "ledgers"
-IDS, DAYS, PENDING, WARNINGS = (
+IDS, DAYS, PENDING, WARNINGS, TOLD = (
     "made_ids.parquet",
     "register_days.parquet",
     "pending.parquet",
     "warnings.parquet",
+    "told_refusals.parquet",  # hashes of rows that may refuse
 )
 WARNING_COLUMNS = (
     "warning_id",

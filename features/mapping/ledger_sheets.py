@@ -50,7 +50,7 @@ class LedgerSheet:
     ``title``: the texts above the header. ``names``: the header, one name for each column, none twice, "" where there is
     none. ``rows``: the cells of each row that holds something; ``lines``: where each stands in the file, from 1 on.
     ``notes``: which rows are notes, sums or section titles instead of records; ``struck``: which have a struck cell;
-    ``hidden``: which are hidden, as by a filter.
+    ``hidden``: which are hidden, as by a filter. ``comments``: on cells, each with its line.
     """
 
     name: str
@@ -63,6 +63,7 @@ class LedgerSheet:
     visible: bool = True
     struck: frozenset[int] = frozenset()
     hidden: frozenset[int] = frozenset()
+    comments: tuple[tuple[int, str], ...] = ()
 
 
 def read_ledger(path: Path) -> list[LedgerSheet]:
@@ -108,7 +109,12 @@ def _without_table(sheet: SheetCells) -> LedgerSheet:
     filled = [(number + 1, row) for number, row in enumerate(sheet.rows) if any(cell != "" for cell in row)]
     rows = [[_tidy(value) for value in row] for _, row in filled]
     notes = frozenset(range(len(rows)))
-    return LedgerSheet(sheet.name, "", (), rows, [line for line, _ in filled], notes, 0, sheet.visible)
+    lines, comments = [line for line, _ in filled], _comments(sheet)
+    return LedgerSheet(sheet.name, "", (), rows, lines, notes, 0, sheet.visible, comments=comments)
+
+
+def _comments(sheet: SheetCells) -> tuple[tuple[int, str], ...]:
+    return tuple((row + 1, said) for row, said in sheet.comments)
 
 
 def _read_text(path: Path) -> SheetCells:
@@ -172,7 +178,7 @@ def _continued(sheet: SheetCells, before: LedgerSheet) -> LedgerSheet | None:
     table = sheet_table(moved)
     if table is None or table.header_line != 1:
         return None
-    return replace(table, lines=[line - 1 for line in table.lines])
+    return replace(table, lines=[line - 1 for line in table.lines], comments=_comments(sheet))
 
 
 def _placed(table: LedgerSheet, row: Sequence[Cell]) -> list[tuple[int, str]]:
@@ -216,7 +222,8 @@ def _block(sheet: SheetCells, block: range, number: int) -> SheetCells:
     ]
     rows = [row[block.start : block.stop] for row in sheet.rows]
     name = sheet.name if number == 1 else f"{sheet.name}·{number}"
-    return replace(sheet, name=name, rows=rows, merged=merged)
+    comments = sheet.comments if number == 1 else ()
+    return replace(sheet, name=name, rows=rows, merged=merged, comments=comments)
 
 
 def sheet_table(sheet: SheetCells) -> LedgerSheet | None:
@@ -247,9 +254,8 @@ def sheet_table(sheet: SheetCells) -> LedgerSheet | None:
         frozenset(at for at, line in enumerate(lines) if line - 1 in marked)
         for marked in (sheet.struck, sheet.hidden_rows)
     )
-    return LedgerSheet(
-        sheet.name, title, names, rows, lines, frozenset(notes), head + 1, sheet.visible, struck, hidden
-    )
+    table = LedgerSheet(sheet.name, title, names, rows, lines, frozenset(notes), head + 1, sheet.visible)
+    return replace(table, struck=struck, hidden=hidden, comments=_comments(sheet))
 
 
 def _chat(sheet: SheetCells, cells: Sequence[Sequence[Cell]]) -> LedgerSheet | None:

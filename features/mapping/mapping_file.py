@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from features.atomic import write_atomically
 from features.contract.settings_text import read_yaml
+from features.contract.table_names import names_refusal
 from features.language import UserError, say
 from features.mapping.field_names import FIELDS
 from features.mapping.ledger_sheets import LedgerSheet
 
 ENDING = ".mapping.yaml"
 KEPT = Path("ledgers") / "mappings"  # of the workspace
-Shape = Literal["requests", "visits", "days", "persons", "households", "warnings"]
+Shape = Literal["requests", "visits", "days", "persons", "households", "warnings", "refusals"]
 SHAPES: dict[str, tuple[str, str]] = {
     "requests": ("一行一件诉求", "a row a request"),
     "visits": ("一行一次走访", "a row a visit"),
@@ -24,11 +25,13 @@ SHAPES: dict[str, tuple[str, str]] = {
     "persons": ("一行一人（登记表）", "a row a person (register)"),
     "households": ("一行一户（登记表）", "a row a household (register)"),
     "warnings": ("一行一条预警", "a row a warning from above"),
+    "refusals": ("一行一户谢绝走访", "a row a household that refuses visits"),
 }
 _VARYING = re.compile(
     r"\d{4}\s*[-年./_]?\s*(?:1[0-2]|0?[1-9])?\s*月?(?:\s*[-./_]?\s*[0-3]?\d\s*[日号]?)?|(?:1[0-2]|0?[1-9])\s*月份?|第?\d+[周期季]度?|\(\d+\)|（\d+）|\d+"
 )
 
+_LIST = re.compile("名单|名册|清单|登记|统计|台账|情况|表$|户$")  # in a title
 _TIMES = r"[\d年月日份第周期季度至到.\-_~\s()（）]*"
 
 
@@ -82,6 +85,12 @@ class Mapping(BaseModel):
         """Return the layout with a sheet's header, in whatever order its columns stand; None where there is none."""
         header = sorted(filter(None, sheet.names))
         return next((layout for layout in self.layouts if sorted(layout.header) == header), None)
+
+
+def lists_refusals(path: Path, sheet: LedgerSheet) -> bool:
+    """Whether a sheet, its title or its file is called a list of those who refuse visits."""
+    titles = [title for title in sheet.title.split() if _LIST.search(title)]
+    return any(map(names_refusal, [path.stem, sheet.name, *titles]))
 
 
 def file_pattern(name: str) -> str:

@@ -9,7 +9,7 @@ from features.language import UserError, say
 from features.mapping.column_content import FEW_WORDS, MOST, TAG_SIGNS, Content, content_of
 from features.mapping.field_names import FIELDS, field_named
 from features.mapping.ledger_sheets import LedgerSheet
-from features.mapping.mapping_file import Layout, Mapping, Shape, file_pattern
+from features.mapping.mapping_file import Layout, Mapping, Shape, file_pattern, lists_refusals
 from features.mapping.moments import DATE_PARTS, Period, period_in
 from features.mapping.ticks import options_among, ticked_by_day
 
@@ -25,15 +25,14 @@ SINGLE = frozenset(
     """.split()
 )
 # how somebody turned to the hotline, which tells no need
-MANNERS = frozenset(
-    ("诉求", "咨询", "投诉", "求助", "建议", "意见", "举报", "表扬", "感谢", "投诉举报", "其他")
-)
+MANNERS = frozenset("诉求 咨询 投诉 求助 建议 意见 举报 表扬 感谢 投诉举报 其他".split())
 REGISTER_FIELDS = ("relation", "birth", "id_card", "age")
 _WARNING = re.compile(r"预警|核查名单|疑似|疑点|线索|比对|低收入人口.*(?:名单|监测)|监测对象")
 _VISIT = re.compile(r"走访|入户|探访|民情|巡访|敲门|包联|包户")
 _REQUEST = re.compile(r"12345|诉求|工单|热线|信访|投诉|留言|来电|来访|接访|事件|随手拍|问卷")
 _REGISTER = re.compile(r"登记表|花名册|名册|信息表|人口|户籍|台账底册|住户信息|一户一档")
 _OTHER_DAYS = re.compile(r"起始|开始|发证|办证|评定|享受|救助|发放|审批|保障|停发|残疾")
+_AND_MORE = re.compile("[及和与、含或]|是否")  # in the name of a list of others, too
 _ROOM = re.compile(r"[A-Za-z]?\d{1,4}(?:-\d{1,2})?[A-Za-z]?[室号房户]?")
 
 
@@ -81,10 +80,8 @@ def propose(
         columns.append(proposed)
         layouts.append(_layout(path, shape, alike, proposed))
     if not layouts and any(ticked_by_day(names) for names in groups):
-        raise UserError(
-            f"{path}：一天一列打勾的表没有写谁要什么，不读；请移出数据目录",
-            f"{path}: a sheet that is ticked off by day does not say who asks for what and is not read; move it away",
-        )
+        zh = f"{path}：一天一列打勾的表没有写谁要什么，不读；请移出数据目录"
+        raise UserError(zh, f"{path}: a sheet ticked off by day does not say who asks for what; move it away")
     if not layouts:
         names = "、".join(name for name in sheets[0].names if name)
         raise UserError(
@@ -175,7 +172,7 @@ def _by_content(field: str, because: str, content: Content) -> tuple[str, str]:
         return "status", cells
     if field in ("status", "result") and content.when >= MOST:
         return "resolved_at", cells
-    if field == "warned_of" and content.when >= MOST:
+    if field in ("warned_of", "refusal") and content.when >= MOST:
         return "happened_at", cells
     if field == "status" and content.state < 0.3 and content.length >= SENTENCE:
         return "result", cells
@@ -241,6 +238,8 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
     dated = not all(map(_OTHER_DAYS.search, days)) or sheet_period(path, sheets[0]).month
     if ticked_by_day([column.name for column in columns]):
         return None
+    if where and lists_refusals(path, sheets[0]) and not _AND_MORE.search(words):
+        return "refusals"
     if dated and any(_many_doors(column.content, bool(where)) for column in columns):
         return "days"
     if where and ("warned_of" in fields or (_WARNING.search(words) and not {"relation"} & fields)):
@@ -335,7 +334,7 @@ def _layout(path: Path, shape: Shape, sheets: Sequence[LedgerSheet], columns: li
     """Put a layout together, with what holds for whole columns and for rows without a day."""
     period = sheet_period(path, sheets[0])
     timed = any(column.field == "happened_at" and column.content.filled for column in columns)
-    month = shape not in ("persons", "households") and not timed and period.month and period.year
+    month = shape not in ("persons", "households", "refusals") and not timed and period.month and period.year
     tags = next((column.content for column in columns if column.field == "tags"), None)
     return Layout(
         shape=shape,

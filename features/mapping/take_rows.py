@@ -10,13 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from features.contract.refusing_words import refuses
+from features.contract.refusing_words import NOES, may_refuse_visits, refuses
 from features.contract.spoken_values import ABOVE, plain, read_truth
+from features.ingest.checks import no_refusal
 from features.language import say
 from features.linking.mentions import mentions
 from features.mapping.column_content import cell_text
 from features.mapping.ledger_sheets import LedgerSheet, read_ledger
-from features.mapping.mapping_file import Layout, Mapping, check_layouts
+from features.mapping.mapping_file import Layout, Mapping, check_layouts, lists_refusals
 from features.mapping.moments import DATE_PARTS, Period, period_in, read_when
 from features.mapping.propose import sheet_period
 from features.mapping.ticks import option_of, tick
@@ -31,7 +32,7 @@ TEXTS = tuple(
 TIMES = ("happened_at", "deadline")
 SOURCE = ("source_file", "source_sheet", "source_row", "entry")
 COLUMNS = (*SOURCE, "shape", *TEXTS, *TIMES, "attributes", "aside")
-EVENTS = ("requests", "visits", "days", "warnings")
+EVENTS = ("requests", "visits", "days", "warnings", "refusals")
 _JOINED = {
     "text": "。",
     "title": "。",
@@ -45,6 +46,7 @@ _NOT_YET = re.compile(r"^(?:未|待|没有?|尚未|计划)(?:走访|入户|见�
 _FOR_ALL = re.compile(r"^(?:等|两户|三户|几户|各户)?.{0,4}(?:均|都|皆|一致|共同)")
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]{0,300}>|https?://[^\s<>，。；]+")
 NOTHING = ("无", "没有", "暂无", "无。", "没有。", "无意见", "没有意见", "无建议", "暂时没有", "/", "-")
+_WHO = ("household_id", "address", "person", "phone", "id_card")  # fields that tell whose a row is
 _REPEATED = re.compile(r"\.\d+$")
 
 
@@ -72,6 +74,7 @@ def take_rows(path: Path, mapping: Mapping, zone: str) -> pd.DataFrame:
     """
     records: list[dict[str, Any]] = []
     for sheet, layout in check_layouts(path, read_ledger(path), mapping):
+        records += [*_refusing_comments(path, sheet), *_list_of_refusals(path, sheet, layout)]
         if layout is None:
             records += _not_read(path, sheet)
             continue
@@ -100,9 +103,39 @@ def _not_read(path: Path, sheet: LedgerSheet) -> Iterator[dict[str, Any]]:
             f"工作表 {sheet.name} 没有读：没有找到表头", f"sheet {sheet.name} is not read: it has no header"
         )
     )
-    for line in sheet.lines:
+    for line, row in zip(sheet.lines, sheet.rows, strict=True):
         place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": line}
-        yield {**place, "entry": 0, "shape": "", "aside": aside}
+        yield {**place, "entry": 0, "shape": "", "aside": aside, "text": _said(row)}
+
+
+def _said(row: Sequence[Any]) -> str:
+    """Return all that is said in a row."""
+    return " ".join(dict.fromkeys(cell_text(cell) for cell in row if cell != ""))
+
+
+def _refusing_comments(path: Path, sheet: LedgerSheet) -> Iterator[dict[str, Any]]:
+    """Yield a record that is set aside for each comment that may refuse visits; others are not read."""
+    for line, said in sheet.comments:
+        if may_refuse_visits(said, request=False):
+            place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": line}
+            aside = say(
+                "是批注，没有读：请写进 opt_outs，再删去批注",
+                "a comment is not read: put it into opt_outs, and delete the comment",
+            )
+            yield {**place, "entry": 0, "shape": "visits", "aside": aside, "text": said.strip()}
+
+
+def _list_of_refusals(path: Path, sheet: LedgerSheet, layout: Layout | None) -> Iterator[dict[str, Any]]:
+    """Yield a record that is set aside for a sheet called a list of refusals that is not read as one."""
+    if lists_refusals(path, sheet) and not (
+        layout and (layout.shape == "refusals" or layout.named("refusal"))
+    ):
+        aside = say(
+            "像是谢绝走访的名单，没有按谢绝读；请再运行 map，或加一列“是否拒访”",
+            "seems to be a list of refusals and is not read as one: map it again, or add a column 是否拒访",
+        )
+        place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": sheet.header_line or 1}
+        yield {**place, "entry": 0, "shape": "visits", "aside": aside, "refusal": "是"}
 
 
 def categories_of(sheets: Sequence[LedgerSheet], mapping: Mapping) -> list[str]:
@@ -124,7 +157,7 @@ def _rows(sheet: LedgerSheet, layout: Layout) -> Iterator[Row]:
     above: dict[str, Any] = {}
     for number, (line, cells) in enumerate(zip(sheet.lines, sheet.rows, strict=True)):
         if number in sheet.notes:
-            yield Row(line, {"": next(cell for cell in cells if cell != "")}, note=True)
+            yield Row(line, {"": _said(cells)}, note=True)
             continue
         row = {name: cells[at] if at < len(cells) else "" for at, name in names}
         for name, value in row.items():
@@ -161,19 +194,10 @@ def _periods(rows: Sequence[Row], layout: Layout, zone: str, period: Period) -> 
 def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[dict[str, Any]]:
     """Yield the records of a row: one, or one for each door of a day."""
     if row.note:
-        text = cell_text(row.cells[""])
-        yield {
-            "aside": say(
-                f"不是记录，是表里的说明或合计：{text[:20]}", f"a note or a sum, no record: {text[:20]}"
-            )
-        }
-        return
-    if row.struck:
-        yield {
-            "aside": say(
-                "有划掉的格：仍有效的请去掉删除线", "a cell is struck through: unstrike it where it holds"
-            )
-        }
+        text = row.cells[""]
+        zh, en = "不是记录，是表里的说明、示例或合计", "a note, an example or a sum, no record"
+        aside = say(f"{zh}：{text[:20]}", f"{en}: {text[:20]}")
+        yield {"shape": "", "aside": aside, "text": text}
         return
     record = _fields(row.cells, layout)
     record["address"] = _address(row.cells, layout) or record.get("address", "")
@@ -190,7 +214,8 @@ def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[di
     }
     day = period.last_day()
     record["age_on"] = day.isoformat() if day else ""
-    record["aside"] = _aside(record, layout, unread)
+    struck = say("有划掉的格：仍有效的请去掉删除线", "a cell is struck through: unstrike it where it holds")
+    record["aside"] = struck if row.struck else _aside(record, layout, unread)
     if layout.shape != "days" or record["aside"]:
         yield record
         return
@@ -207,7 +232,8 @@ def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:
             continue
         field = "text" if field == "title" else field
         if field == "refusal":
-            text = "是" if refuses(column, text) else ""
+            holds = plain(text) not in NOES if layout.shape == "refusals" else refuses(column, text)
+            text = "是" if holds else "否" if layout.shape == "refusals" else ""
         if field == "text" and (option := option_of(column)[1]) and (ticked := tick(text)) is not None:
             text = option if ticked else ""
         if field in ("text", "result") and not (text := _words(text)):
@@ -294,13 +320,12 @@ def _first_time(cells: dict[str, Any], columns: Sequence[str], zone: str, period
 
 def _aside(record: dict[str, Any], layout: Layout, unread: str) -> str:
     """Say why a record cannot be used; "" for one that can."""
-    if not any(
-        record.get(field)
-        for field in ("household_id", "address", "person", "phone", "id_card", "householder", "text")
-    ):
+    if layout.shape != "refusals" and not any(record.get(field) for field in (*_WHO, "householder", "text")):
         return say("没有写是哪一户", "names no household")
     if layout.shape not in EVENTS:
         return ""
+    if layout.shape == "refusals":
+        return _no_refusal(record)
     if record["happened_at"] is None and layout.shape != "warnings":
         return (
             say(f"时间看不懂：{unread}", f"a time that cannot be read: {unread}")
@@ -317,11 +342,20 @@ def _aside(record: dict[str, Any], layout: Layout, unread: str) -> str:
         return say("还没有走访", "not visited yet")
     if layout.shape == "days":
         return "" if record.get("text") else say("没有内容", "nothing is written")
-    if not any(record.get(field) for field in ("household_id", "address", "person", "phone", "id_card")):
+    if not any(record.get(field) for field in _WHO):
         return say("没有写是哪一户", "names no household")
     if layout.shape == "requests" and not (record.get("text") or record.get("category")):
         return say("没有内容", "nothing is written")
     return ""
+
+
+def _no_refusal(record: dict[str, Any]) -> str:
+    """Say why a row of a list of refusals cannot be used; every row refuses unless it says no, however little it says."""
+    welcome = record.get("refusal") == "否"
+    record["refusal"] = "" if welcome else "是"
+    if welcome:
+        return no_refusal()
+    return "" if any(record.get(field) for field in _WHO) else say("没有写是哪一户", "names no household")
 
 
 def _entries(record: dict[str, Any]) -> Iterator[dict[str, Any]]:

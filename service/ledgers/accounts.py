@@ -35,6 +35,7 @@ class Accounts:
     still_waiting: int
     warned: int  # new visits that a list from above asks for
     unread_refusals: Sequence[str]
+    may_refuse: Sequence[str]
     needs_open: int  # loaded rows whose text may ask for more than was recognised
 
     def count(self, state: str) -> int:
@@ -44,7 +45,7 @@ class Accounts:
     @property
     def look(self) -> bool:
         """Whether something waits for people or was set aside."""
-        return bool(self.count(REVIEW) or self.count(ASIDE) or self.still_waiting)
+        return bool(self.may_refuse or self.count(REVIEW) or self.count(ASIDE) or self.still_waiting)
 
     def lines(self, workspace: Path | None) -> list[str]:
         """Write the sums, the commonest reasons, and where to decide; ``workspace``: None where nothing was kept."""
@@ -59,7 +60,7 @@ class Accounts:
             f"台账 {files} 个文件，{total} 条：读入 {loaded}，待人定 {review}，不用 {aside}",
             f"ledgers: {files} files, {total} records: {loaded} loaded, {review} to review, {aside} set aside",
         )
-        lines = [sums, *self.unread_refusals, *self._reasons()]
+        lines = [sums, *self.unread_refusals, *self.may_refuse, *self._reasons()]
         lines += unseen_marks(self.rows["source_file"].unique())
         if self.now_loaded or self.still_waiting:
             lines.append(
@@ -163,6 +164,7 @@ def accounts_of(
         still_waiting=int((waited == REVIEW).sum()),
         warned=len(composed.warnings),
         unread_refusals=composed.unread_refusals,
+        may_refuse=composed.may_refuse,
         needs_open=int(events["need_open"].sum()),
     )
 

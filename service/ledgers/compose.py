@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from features.contract.refusing_words import refuses_visits
-from features.contract.spoken_values import OPEN, SETTLED, plain
+from features.contract.refusing_words import may_refuse_visits, refuses_visits
+from features.contract.spoken_values import OPEN, SETTLED, VOID, plain
 from features.contract.table_names import names_refusal
 from features.language import say
 from features.mapping.take_rows import SOURCE
@@ -25,6 +25,10 @@ _NO_WISH = re.compile(  # what a visit's note says of a home that wants nothing
     r"(?:(?:一切|身体|家[中里]|目前|情况|暂时?|现在?|生活|状况)*(?:无|没有?|正常|良好|健康|平安|稳定|尚可|较好|很好|不在家?|没人|无人|未遇)"
     r"(?:在家|应答|人|诉求|需求|需要|困难|问题|异常|变化|特殊|情况)*[，,。；;、\s]*)+"
 )
+_SILENT = ("warnings", "refusals")  # shapes of rows in which nobody asks for anything
+_NO_ANSWERS = ("", "warnings")  # shapes of rows that are no record of what a household said
+_WHOSE = ("household_id", "address", "person", "phone", "happened_at")
+_SAYING = ("category", "text", "visited", "status", "result")
 _SETTLED = re.compile(r"^已?(?:办结|完成|解决|处理|答复|回复|销号|办理)(?:完毕)?$")
 
 
@@ -35,7 +39,8 @@ class Composed:
     ``tables``: rows of the contract's tables, with the position of their event in ``record``. ``events``: the events with
     household_id, candidates, verdict, link_reason, ``state`` (loaded, review or aside), ``why``, and ``need_open``: of a
     loaded event whether its text may ask for more than was recognised. ``unsure_texts``: texts whose need nobody
-    is sure of. ``unread_refusals``: lines on refusals of which nobody can tell whose they are.
+    is sure of. ``unread_refusals``: lines on refusals of which nobody can tell whose they are. ``may_refuse``: lines on
+    rows that may refuse.
     """
 
     tables: dict[str, list[dict[str, Any]]]
@@ -43,6 +48,7 @@ class Composed:
     unsure_texts: pd.DataFrame
     warnings: list[dict[str, Any]] = field(default_factory=list)
     unread_refusals: list[str] = field(default_factory=list)
+    may_refuse: list[str] = field(default_factory=list)
 
 
 def compose(events: pd.DataFrame, register: Register, reader: NeedReader) -> Composed:
@@ -118,7 +124,7 @@ def _speaking(events: pd.DataFrame) -> pd.DataFrame:
     """Return the events with the text in which a need may stand: of a visit without one, what it found."""
     visits = events["shape"].isin(["visits", "days"]) & (events["text"] == "")
     return events.assign(text=events["text"].mask(visits, events["result"]))[["category", "text"]].loc[
-        events["shape"] != "warnings"
+        ~events["shape"].isin(_SILENT)
     ]
 
 
@@ -159,7 +165,7 @@ def _with_states(
     ]
     why[unplaced] = unsure_of
     wishes = ~events["text"].map(lambda text: bool(_NO_WISH.fullmatch(plain(text)))).astype(bool)
-    asked = (state == LOADED) & (events["shape"] != "warnings") & by_text & wishes
+    asked = (state == LOADED) & ~events["shape"].isin(_SILENT) & by_text & wishes
     need_open = asked & events["text"].isin(unsure["text"])
     return events.assign(state=state, why=why, need_open=need_open)
 
@@ -169,6 +175,8 @@ def _load(composed: Composed, place: int, event: dict[Any, Any], needs: list[str
     household = event["household_id"]
     if event["shape"] == "warnings":
         composed.warnings.append(_warning(event))
+        return
+    if event["shape"] == "refusals":  # nothing but the refusal
         return
     visit = event["shape"] != "requests"
     outcome = _outcome(event) if visit else None
@@ -201,6 +209,7 @@ def _request(place: int, event: dict[str, Any], need: str, at: int) -> dict[str,
         "channel": say(*VISIT_CHANNEL) if visit else event["channel"],
         "resolved_at": event["resolved_at"] or _settled(event["status"]) or _settled(event["result"]),
         "satisfaction": "" if visit else event["satisfaction"],
+        **({say("状态", "state"): event["status"]} if VOID.match(event["status"]) else {}),
     }
 
 
@@ -270,9 +279,9 @@ def add_refusals(composed: Composed, place: int, event: dict[Any, Any]) -> None:
         )
 
 
-def refusals_aside(records: pd.DataFrame) -> list[str]:
+def refusals_aside(aside: pd.DataFrame) -> list[str]:
     """Tell of rows that were set aside although they tell a refusal, which must not be lost with them."""
-    rows = records[records["shape"].isin(["requests", "visits", "days"]) & (records["aside"] != "")]
+    rows = aside[~aside["shape"].isin(_NO_ANSWERS)]
     places = ["source_file", "source_sheet", "source_row", "aside"]
     told = rows.loc[[_refuses(row) for row in rows.to_dict("records")], places]
     return [
@@ -282,6 +291,27 @@ def refusals_aside(records: pd.DataFrame) -> list[str]:
         )
         for file, sheet, line, why in told.to_numpy()
     ]
+
+
+def perhaps_refusing(records: pd.DataFrame, aside: pd.DataFrame, composed: Composed) -> pd.DataFrame:
+    """Return the rows that may refuse visits and were not taken as refusals: ``SOURCE``, what they say in ``said``, and
+    a ``key`` that a row has in every file.
+
+    records: all. aside: those that are set aside. composed: what became of the others.
+
+    Of notes, of sheets that are not read and of warnings nothing is taken; of deleted households nothing is told.
+    """
+    events = composed.events
+    usable = events.loc[(events["record"] >= 0) & (events["why"] != erased_words()), "record"]
+    perhaps = []
+    for row in [*aside.to_dict("records"), *records.loc[usable].to_dict("records")]:
+        attributes = row["attributes"].values() if isinstance(row["attributes"], dict) else ()
+        said = " ".join(dict.fromkeys(filter(None, [*(row[column] for column in _SAYING), *attributes])))
+        taken = row["shape"] not in _NO_ANSWERS and _refuses(row)
+        if not taken and may_refuse_visits(said, row["shape"] == "requests"):
+            key = "\n".join([*(str(row[column]) for column in _WHOSE), said])
+            perhaps.append({**{column: row[column] for column in SOURCE}, "said": said, "key": key})
+    return pd.DataFrame(perhaps, columns=[*SOURCE, "said", "key"])
 
 
 def _refuses(event: dict[Any, Any]) -> bool:

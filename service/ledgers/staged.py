@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.contract.table_names import table_of
+from features.contract.table_names import REFUSALS, table_of
 from features.contract.tables import TABLES
 from features.ingest.csv_reader import LINE
 from features.ingest.files import SHEETS
@@ -41,13 +41,14 @@ def write_staged(
     composed: the tables of the events, whose ``record`` is a position in its events.
     records: every row of the ledgers, with its place.
 
-    Raises UserError: the directory has a table of its own for rows that ledgers give too.
+    Raises UserError: the directory has a table of its own, other than of refusals, for rows that ledgers give too.
     """
     made: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {
         "households": (tables.households, records),
         "residents": (tables.residents, records),
         **{table: (pd.DataFrame(rows), composed.events) for table, rows in composed.tables.items()},
     }
+    own_refusals = False  # beside those of ledgers
     for path in sorted(directory.iterdir()):
         if (
             path in ledgers
@@ -57,11 +58,16 @@ def write_staged(
         ):
             continue
         table = table_of(path.stem)
-        if table in made and len(made[table][0]):
+        own_refusals |= table == REFUSALS
+        if table in made and table != REFUSALS and len(made[table][0]):
             raise UserError(_twice(path, table))
         _put(path, staged / path.name)
     for table, (rows, places) in made.items():
-        if len(rows):
+        if len(rows) and table == REFUSALS and own_refusals:
+            name = say("台账里的谢绝", "refusals of ledgers")
+            answers = rows.drop(columns="record").assign(是否拒访="是")
+            answers.to_csv(staged / f"{name}.csv", index=False)
+        elif len(rows):
             _write(staged / f"{table}.parquet", table, rows, places)
 
 

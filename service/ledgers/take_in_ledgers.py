@@ -11,12 +11,15 @@ import pandas as pd
 
 from features.atomic import copy_atomically, scratch_directory
 from features.contract.community import Community
+from features.findings import line_words
 from features.ingest.ingest import check, ingest
+from features.ingest.refusals import may_refuse
 from features.language import UserError, say
 from features.linking.decisions import read_decisions
 from features.linking.register import read_register
 from features.mapping.kept_rows import (
     PENDING,
+    TOLD,
     WARNING_COLUMNS,
     WARNINGS,
     keep,
@@ -29,7 +32,7 @@ from features.mapping.mapping_file import ENDING, KEPT, Mapping
 from features.mapping.register import RegisterTables, register_tables
 from features.mapping.take_rows import EVENTS, take_rows
 from features.store.tombstones import TOMBSTONES, read_tombstones, recognises
-from features.workspace_secret import workspace_secret
+from features.workspace_secret import keyed_hash, workspace_secret
 from service.ledgers.accounts import Accounts, accounts_of
 from service.ledgers.category_table import CATEGORIES
 from service.ledgers.compose import (
@@ -39,6 +42,7 @@ from service.ledgers.compose import (
     compose,
     erased_words,
     event_ids,
+    perhaps_refusing,
     refusals_aside,
 )
 from service.ledgers.households_of_rows import Register
@@ -69,7 +73,9 @@ def take_in_ledgers(
     register = _known(workspace, tables, settings)
     tables = _without_erased(tables, register.erased)
     composed = compose(events, register, need_reader(directory, workspace, settings))
-    composed.unread_refusals += refusals_aside(records)
+    aside = _set_aside(records, tables)
+    composed.unread_refusals += refusals_aside(aside)
+    told = _tell_perhaps_refusing(perhaps_refusing(records, aside, composed), composed, workspace)
     with _staging_place(workspace, dry) as place:
         staged = Path(place)
         write_staged(staged, directory, [path for path, _ in ledgers], tables, composed, records)
@@ -82,6 +88,7 @@ def take_in_ledgers(
     accounts = accounts_of(records, tables, composed, report)
     if not dry:
         _keep(workspace, ledgers, directory, tables, composed, register, settings, accounts)
+        keep(workspace, TOLD, told)
     return TakenIn(report, accounts.lines(None if dry else workspace), accounts.look)
 
 
@@ -150,6 +157,30 @@ def _without_erased(tables: RegisterTables, erased: frozenset[str]) -> RegisterT
         aside |= dict.fromkeys(map(int, table.loc[is_erased, "record"]), erased_words()) if len(table) else {}
         kept.append(table[~is_erased] if len(table) else table)
     return replace(tables, households=kept[0], residents=kept[1], aside=aside)
+
+
+def _set_aside(records: pd.DataFrame, tables: RegisterTables) -> pd.DataFrame:
+    """Return the records that are set aside, with the reason; without those of households that were deleted."""
+    reasons = pd.Series(tables.aside, dtype=object).reindex(records.index).fillna(records["aside"])
+    return records.assign(aside=reasons)[~reasons.isin(["", erased_words()])]
+
+
+def _tell_perhaps_refusing(rows: pd.DataFrame, composed: Composed, workspace: Path) -> pd.DataFrame:
+    """Add a line on rows that may refuse visits and were not told before; return the hashes of all that were told.
+
+    ``rows``: what ``perhaps_refusing`` returned.
+    """
+    secret = workspace_secret(workspace)
+    keys = [keyed_hash(secret, "perhaps refusing", row) for row in rows["key"]]
+    before = read_kept(workspace, TOLD, ("key",))
+    new = rows[~pd.Series(keys, index=rows.index, dtype=object).isin(before["key"])]
+    if len(new):
+        places = zip(new["said"], new["source_file"], new["source_sheet"], new["source_row"], strict=True)
+        texts = [f"{said} [{file} {sheet} {line_words([line])}]" for said, file, sheet, line in places]
+        composed.may_refuse.append(
+            may_refuse(say("台账", "ledgers"), say("原话", "what is said"), texts).line()
+        )
+    return pd.DataFrame({"key": sorted({*before["key"], *keys})}, dtype=object)
 
 
 def _events(records: pd.DataFrame, workspace: Path) -> pd.DataFrame:

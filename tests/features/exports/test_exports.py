@@ -266,8 +266,8 @@ def test_a_need_that_is_called_off_in_words_is_no_request_and_told(office):
 
 
 def test_that_somebody_else_took_a_help_away_is_a_request(office):
-    texts = ["送餐被取消了", "送餐停掉了", "停掉了送餐"]
-    asked = [{**ask(f"R{n}", n + 1, "2024-03-04", ""), "text": words} for n, words in enumerate(texts)]
+    texts = ["送餐被取消了", "送餐停掉了", "停掉了送餐", "送餐补贴取消", "取消送餐补贴", "送餐资格停掉"]
+    asked = [{**ask(f"R{n}", n % 3 + 1, "2024-03-04", ""), "text": words} for n, words in enumerate(texts)]
     office.hand_in(HOMES, asked)
     assert office.records().requests.need.tolist() == [1] * len(texts)
 

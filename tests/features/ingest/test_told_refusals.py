@@ -86,3 +86,48 @@ def test_a_no_to_being_visited_in_a_file_of_any_name_refuses_and_a_questionnaire
     report = tiny_town.ingest()
     assert refusing(tiny_town) == ["H03", "H11"]
     assert "问卷.csv" in report.unread_files
+
+
+def test_answers_of_a_file_of_another_name_are_told_once_and_then_only_new_ones(tiny_town: TinyTown) -> None:
+    path = tiny_town.directory / "民情.csv"
+    path.write_text("户号,是否拒访,登记日期\nH03,是,2024-03-01\nH04,否,\nH05,是,\n", encoding="utf-8")
+    assert "民情.csv: 按 是否拒访 读了谢绝走访，共 2 处" in "\n".join(tiny_town.ingest().lines())
+    again = tiny_town.ingest()
+    assert "民情.csv: 按 是否拒访 读了谢绝走访（都是以前已经处理的），共 2 处" in again.lines()
+    assert again.exit_code() == 0
+    path.write_text("户号,是否拒访,登记日期\nH03,是,2024-03-01\nH04,是,\nH05,是,\n", encoding="utf-8")
+    assert any(
+        "读了谢绝走访（另有 2 处以前已经处理），共 1 处" in line for line in tiny_town.ingest().lines()
+    )
+
+
+def test_words_that_may_refuse_are_counted_by_rows_and_told_for_each_household(tiny_town: TinyTown) -> None:
+    notes = {"H02": "今天不愿开门", "H03": "今天不愿开门"}
+    rows = [{**row, "备注": notes.get(row["household_id"], "")} for row in households()]
+    tiny_town.write("households", rows)
+    assert any("像是谢绝走访" in line and "共 2 处" in line for line in tiny_town.ingest().lines())
+    rows[4]["备注"] = "今天不愿开门"
+    tiny_town.write("households", rows)
+    assert any("像是谢绝走访" in line and "共 1 处" in line for line in tiny_town.ingest().lines())
+    assert tiny_town.ingest().exit_code() == 0
+
+
+def test_rows_of_a_form_that_are_examples_are_set_aside_and_a_refusal_with_a_household_holds(
+    tiny_town: TinyTown,
+) -> None:
+    rows = [{**row, "姓名": "", "荣誉": "示范"} for row in households()]
+    examples = [
+        {**rows[0], "household_id": "H97", "姓名": "例：张三"},
+        {**rows[0], "household_id": "（示例）"},
+    ]
+    tiny_town.write("households", [*rows, *examples])
+    tiny_town.write("requests", [*requests(), {**requests()[0], "request_id": "R99", "备注": "填写样例"}])
+    tiny_town.write(
+        "opt_outs", [{"household_id": "示例", "from": ""}, {"household_id": "H03", "备注": "示例"}]
+    )
+    report = tiny_town.ingest()
+    said = "\n".join(report.lines())
+    assert "households.csv: 写着示例，是样表里的例子，不是记录：第 15、16 行，共 2 处" in said
+    assert "requests.csv: 写着示例，是样表里的例子，不是记录：第 10 行，共 1 处" in said
+    assert len(tiny_town.records().household_ids) == 12 and len(tiny_town.records().requests) == 8
+    assert refusing(tiny_town) == ["H03"] and not report.unread_refusals

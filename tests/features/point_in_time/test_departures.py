@@ -184,7 +184,9 @@ def test_a_word_that_does_not_tell_is_shown_and_ends_nothing(tmp_path):
     office = Office(tmp_path)
     report = office.hand_in([home(1, 是否已迁出="空挂"), home(2, 是否已迁出="是"), home(3, 是否已迁出="否")])
     assert office.present("2024-06-03") == ["H1", "H3"]
-    assert "是否已迁出 看不出搬走或去世没有，当作还住着：空挂" in "\n".join(report.lines())
+    assert "是否已迁出 看不出搬走或去世没有，当作还住着：空挂，共 1 处" in "\n".join(report.lines())
+    report = office.hand_in([home(n, 是否已迁出="空挂") for n in (1, 2, 3)])
+    assert "是否已迁出 看不出搬走或去世没有，当作还住着：空挂，共 3 处" in "\n".join(report.lines())
 
 
 @pytest.mark.parametrize("day", ["2024-05-01", "20240501", "2024年5月1日", "2024.5.1"])

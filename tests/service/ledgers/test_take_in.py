@@ -23,6 +23,8 @@ from ledger_town import (
     write_warnings,
 )
 from openpyxl import Workbook, load_workbook
+from openpyxl.comments import Comment
+from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 from ready_process import run_to_end
 
@@ -562,3 +564,122 @@ def test_names_that_do_harm_are_told_and_no_cell_becomes_a_formula(tmp_path: Pat
         rows = list(csv.reader(file))
     assert any(row[0] == "'=走访台账.xlsx" and row[1] == "'@走访" for row in rows)
     assert not [cell for row in rows for cell in row if cell.startswith(FORMULA)]
+
+
+def test_rows_that_may_refuse_are_told_once_with_their_place_whatever_became_of_them(tmp_path: Path) -> None:
+    town = ledger_town(30, 5)
+    raw, workspace = make_office(tmp_path, town)
+    who = [[home.head[0], home.door, home.head[3]] for home in town.homes[:6]]
+    book = Workbook()
+    page = book.active
+    page.append(["走访时间", "姓名", "住址", "电话", "走访情况", "需求类别", "走访结果"])
+    page.append(["2025-04-02", *who[1], "今天不愿开门", "", ""])
+    page.append(["2025-04-02", *who[2], "邻居说他家不让进门", "老年助餐", "需要"])
+    page.append(["2025-04-02", "某某", "大榕树旁", "", "今天不愿开门", "", ""])
+    page.append(["月初", *who[3], "今天不愿开门", "", ""])
+    page.append(["说明：不愿开门的请注明", *[None] * 6])
+    book.save(raw / "走访2.xlsx")
+    map_all(raw, workspace)
+    taken, _ = take_in(raw, workspace)
+    words = "像是谢绝走访，又像说别人或只说这一次，没有按谢绝处理"
+    (line,) = [line for line in [*taken.lines, *taken.report.lines()] if words in line]
+    assert "共 5 处" in line and "今天不愿开门 [走访2.xlsx Sheet 第 5 行]" in line
+    assert not taken.report.unread_refusals and not len(read_records(workspace).opt_outs)
+    page.append(["2025-04-03", *who[4], "今天不愿开门", "", ""])
+    book.save(raw / "走访2.xlsx")
+    taken, _ = take_in(raw, workspace)
+    (line,) = [line for line in taken.lines if words in line]
+    assert "今天不愿开门 [走访2.xlsx Sheet 第 7 行]，共 1 处" in line
+    assert not any(words in line for line in take_in(raw, workspace)[0].lines)
+
+
+def test_refusals_in_comments_struck_rows_and_registers_without_a_home_stop_the_week(tmp_path: Path) -> None:
+    town = ledger_town(30, 5)
+    raw, workspace = make_office(tmp_path, town)
+    visits_of(raw / "走访2.xlsx", town.homes[2], "想订助餐", "谢绝走访")
+    book = load_workbook(raw / "走访2.xlsx")
+    book.active["A2"].comment = Comment("家属说不要再来", "x")
+    book.active["A3"].font = Font(strike=True)
+    book.save(raw / "走访2.xlsx")
+    book = Workbook()
+    book.active.append(["姓名", "住址", "联系电话", "网格", "出生日期", "是否拒访"])
+    for name, refusing in (("王某某", "否"), ("李某某", "是")):
+        book.active.append([name, "大榕树旁", "13900001111", "一网格", "1950-01-01", refusing])
+    book.save(raw / "租户登记表.xlsx")
+    map_all(raw, workspace)
+    taken, _ = take_in(raw, workspace)
+    said = "\n".join(taken.report.unread_refusals)
+    assert "走访2.xlsx [Sheet] 第 2 行写了谢绝走访，但这一行没有用：是批注" in said
+    assert "走访2.xlsx [Sheet] 第 3 行写了谢绝走访，但这一行没有用：有划掉的格" in said
+    assert "租户登记表.xlsx [Sheet] 第 3 行写了谢绝走访，但这一行没有用：没有户编号" in said
+    assert "第 2 行写了谢绝走访，但这一行没有用：没有户编号" not in said
+
+
+def test_void_requests_are_told_by_their_ledgers_and_examples_are_no_requests(tmp_path: Path) -> None:
+    town = ledger_town(30, 5)
+    raw, workspace = make_office(tmp_path, town)
+    who = [town.homes[2].head[0], town.homes[2].door, town.homes[2].head[3]]
+    book = Workbook()
+    book.active.append(["工单编号", "来电时间", "诉求人", "地址", "电话", "诉求内容", "办理状态"])
+    for number, state in enumerate(("作废", "已撤销", "重复件", "已办结")):
+        book.active.append([f"HS2025040001{number}", "2025-04-02 10:00:00", *who, "想订助餐", state])
+    book.active.append(["示例", "2025-04-02 10:00:00", *who, "想订助餐", "已办结"])
+    book.active.append(["HS20250400019", "2025-04-02 10:00:00", "例：张三", *who[1:], "想订助餐", "已办结"])
+    book.save(raw / "热线2.xlsx")
+    map_all(raw, workspace)
+    taken, rows = take_in(raw, workspace)
+    assert rows.loc[rows["source_file"] == "热线2.xlsx", "state"].tolist() == ["loaded"] * 4 + ["aside"] * 2
+    line = next(line for line in taken.report.lines() if "照样算诉求" in line)
+    assert "台账: 状态 写着作废" in line and "作废（[热线2.xlsx Sheet]第 2 行）" in line and "共 3 处" in line
+    assert not any("requests.parquet" in line for line in taken.report.lines())
+
+
+def test_every_row_of_a_list_of_refusals_refuses_for_the_household_that_it_means(tmp_path: Path) -> None:
+    town = ledger_town(30, 5)
+    raw, workspace = make_office(tmp_path, town)
+    homes = [home for home in town.homes if len(home.people) > 1][:5]
+    doors_of = [home.door for home in homes]
+    wife, other = homes[0].people[1], homes[3].people[1]
+    book = Workbook()
+    page = book.active
+    page.append(["序号", "姓名", "住址", "电话", "登记日期", "拒访原因"])
+    page.append([1, wife[0], doors_of[0], wife[3], "2025-04-02", "不想被打扰"])
+    page.append([2, "", doors_of[1], "", "读不懂", "无"])
+    page.append(
+        [3, homes[2].head[0], f"{homes[2].building}-{homes[2].unit}-{homes[2].room}", "", "4月5日", ""]
+    )
+    page.append([4, other[0], "", other[3], "", ""])
+    page.append([5, "某某", "大榕树旁", "", "", ""])
+    page.append([6, "", "", "", "2025-04-09", "电话拒绝"])
+    book.save(raw / "拒访名单.xlsx")
+    visits_of(raw / "走访2.xlsx", town.homes[9], "想订助餐")
+    book = load_workbook(raw / "走访2.xlsx")
+    listed = book.create_sheet("谢绝走访户")
+    listed.append(["姓名", "住址", "是否拒访"])
+    listed.append([homes[4].head[0], doors_of[4], "是"])
+    listed.append([town.homes[9].head[0], town.homes[9].door, "否"])
+    book.save(raw / "走访2.xlsx")
+    map_all(raw, workspace)
+    (raw / "opt_outs.csv").write_text(f"household_id,住址\n,{town.homes[20].door}\n", "utf-8")
+    taken, _ = take_in(raw, workspace)
+    records = read_records(workspace)
+    refusing = {doors(records)[at] for at in records.opt_outs.household}
+    assert refusing == {*doors_of, town.homes[20].door} and len(records.household_ids) == 30
+    said = "\n".join(taken.report.unread_refusals)
+    assert "第 6 行写了谢绝走访，但不知道是哪一户" in said and "第 7 行写了谢绝走访，但这一行没有用" in said
+    assert len(taken.report.unread_refusals) == 2
+    again = ingest_directory(raw, workspace).report.tables["opt_outs"]
+    assert (again.new, again.corrected) == (0, 0)
+
+
+def test_a_list_of_refusals_that_is_not_read_as_one_stops_the_week(tmp_path: Path) -> None:
+    town = ledger_town(30, 5)
+    raw, workspace = make_office(tmp_path, town)
+    visits_of(raw / "走访2.xlsx", town.homes[2], "想订助餐")
+    map_all(raw, workspace)
+    book = load_workbook(raw / "走访2.xlsx")
+    book.create_sheet("拒访").append(["3幢2单元501"])
+    book.save(raw / "走访2.xlsx")
+    taken, _ = take_in(raw, workspace)
+    (line,) = taken.report.unread_refusals
+    assert "走访2.xlsx [拒访] 第 1 行" in line and "像是谢绝走访的名单，没有按谢绝读" in line

@@ -1,5 +1,5 @@
-"""Another table below the first one, in the same file or sheet: a header that comes again with other columns, or the
-title of a list of refusals. The rows below it mean something else, so the file is not read.
+"""Rows of a file that are none of its table: examples of the form, workers who left, and another table below the first
+one (a header that comes again with other columns, or the title of a list of refusals), of which the file is not read.
 """
 
 from pathlib import Path
@@ -8,13 +8,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.contract.spoken_values import is_example
 from features.contract.table_names import REFUSALS, contract_names, header_words, names_refusal
 from features.contract.tables import TABLES
-from features.ingest.csv_reader import LINE, TextRows
+from features.ingest.checks import no_example
+from features.ingest.csv_reader import LINE, BadRow, TextRows
+from features.ingest.identifiers import PERSONAL, of_kind
 from features.ingest.workbook import HEADING, LINES, SHEET_SHIFT
 from features.language import UserError, say
+from features.store.quarantine import Quarantined
 
 TITLES = "拒|谢绝|勿扰|勿访|打扰|不再|不要|不愿|不接受|停止|禁止"  # with which a title of refusals may begin
+RETIRED = (  # what is said of a worker who has left
+    r"^\s*已?(?:经|于)?[\d年月日./-]*(?:离职|离岗|辞职|退休|调离|调走|停职|停用)(?:人员|了)?[\s\d年月日./（()）-]*$"
+)
 OF_A_HEADER = 2  # required cells of a row that hold names of columns, from which on it is a header
 
 
@@ -76,3 +83,40 @@ def _place(path: Path, read: TextRows, row: int) -> str:
     sheet, line = number >> SHEET_SHIFT, number & LINES
     of_sheet = say(f"工作表 {read.sheets[sheet]} ", f"sheet {read.sheets[sheet]}, ") if read.sheets else ""
     return say(f"{path}：{of_sheet}第 {line} 行", f"{path}: {of_sheet}line {line}")
+
+
+def has_left() -> str:
+    """Return the problem of a worker who is said to have left."""
+    return say("写明已离职或离岗，不排走访", "is said to have left and gets no visits")
+
+
+def without_retired(rows: pa.Table, unread: list[str], bad: list[BadRow]) -> tuple[pa.Table, list[BadRow]]:
+    """Set the workers aside of whom a column that nothing reads, such as 状态, says that they have left."""
+    left = np.zeros(len(rows), dtype=bool)
+    for name in dict.fromkeys(unread):
+        left |= pc.fill_null(pc.match_substring_regex(rows[name], RETIRED), False).to_numpy()
+    return _with_bad(rows, left, has_left(), bad)
+
+
+def without_examples(table: str, rows: pa.Table, bad: list[BadRow]) -> tuple[pa.Table, list[BadRow]]:
+    """Set the rows aside in which a cell says that they are an example; a refusal only where it names no household."""
+    key, contract = TABLES[table].key[0], TABLES[table].columns
+    found = np.zeros(len(rows), dtype=bool)
+    for name in (key,) if table == REFUSALS else rows.column_names[:-1]:
+        names = name.endswith("_id") or (
+            name not in contract and any(of_kind(name, kind) for kind in PERSONAL)
+        )
+        column = pc.filter(rows[name], pc.match_substring_regex(rows[name], "例|示范"))
+        examples = [cell for cell in column.unique().to_pylist() if is_example(cell, names)]
+        if examples:
+            found |= pc.is_in(rows[name], value_set=pa.array(examples)).to_numpy()
+    return _with_bad(rows, found, no_example(), bad)
+
+
+def _with_bad(
+    rows: pa.Table, found: np.ndarray, problem: str, bad: list[BadRow]
+) -> tuple[pa.Table, list[BadRow]]:
+    """Set rows aside for a problem: the others, and the rows that are set aside."""
+    aside = rows.filter(pa.array(found)).to_pylist()
+    bad = [*bad, *(BadRow(row.pop(LINE), problem, Quarantined.content(row)) for row in aside)]
+    return rows.filter(pa.array(~found)), bad

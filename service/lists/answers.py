@@ -120,7 +120,14 @@ def contradiction(
     (reported, day), (written, paper_day) = through_service, on_paper
     return say(
         f"户 {household_id}：手机或接口登记“{reported}”（{day}），纸质表“{written}”（{paper_day}）；"
-        f"算较晚去的那次“{counts}”，两条都留着",
+        f"{which_counts(day, paper_day)}“{counts}”，两条都留着",
         f"household {household_id}: “{reported}” through the service ({day}), “{written}” on paper ({paper_day});"
-        f" the later visit counts: “{counts}”; both are kept",
+        f" {which_counts(day, paper_day)}: “{counts}”; both are kept",
     )
+
+
+def which_counts(day: date, other: date) -> str:
+    """Say which of two outcomes counts that were found on these days."""
+    if day == other:
+        return say("同一天去的，算后登记的", "both on one day: what was recorded later counts")
+    return say("算较晚去的那次", "the later visit counts")

@@ -54,7 +54,7 @@ class ReassignmentIn(BaseModel):
 
     household_id: Id = Field(examples=["h00042"])
     as_of: date = Field(description="名单的周一", examples=["2025-09-01"])
-    worker_id: Id
+    worker_id: Id | Literal[""] = Field(description="同事的工号；空着就是收回，还归名单上那位")
 
 
 class ReassignmentOut(ReassignmentIn):

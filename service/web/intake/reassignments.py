@@ -51,10 +51,11 @@ def reassign(
 ) -> list[Reassignment]:
     """Let another worker visit households in a week: all of them, or none.
 
-    ``households``: where each lives, by id. ``worker_id``: who takes over. ``purpose``: for the audit log. Raises a
-    problem unless that is one of the ``colleagues`` of every household.
+    ``households``: where each lives, by id. ``worker_id``: who takes over; "" gives them back to the list's own worker.
+    ``purpose``: for the audit log. Raises a problem unless that is one of the ``colleagues`` of every household.
     """
-    named = {place: colleagues(database, week, place) for place in {*households.values()}}
+    back = {} if worker_id else {"": ""}
+    named = {place: colleagues(database, week, place) | back for place in {*households.values()}}
     if any(worker_id not in names for names in named.values()):
         raise Problem(
             422,
@@ -76,7 +77,7 @@ def reassign(
     with database.writing() as session:
         session.add_all(rows)
         session.flush()
-        detail = f"{week.as_of} {worker_id}"
+        detail = f"{week.as_of} {worker_id}".strip()
         for row in rows:
             enter(session, identity.who, "visit.reassign", row.household_id, purpose, detail)
     return rows

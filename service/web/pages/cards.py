@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request
 
 from features.language import language, say
-from service.lists.answers import feedback_names, outcome_names
+from service.lists.answers import feedback_names, outcome_names, which_counts
 from service.web.base.access import Identity, sees_risk
 from service.web.intake.remarks import Said
 from service.web.intake.results import Results
@@ -45,6 +45,8 @@ def card(rows: list[Row], done: Results, week: Week, asker: Identity) -> Row:
     return {
         **{name: first.get(name) or "" for name in ("household_id", "microgrid_id", "contact")},
         "door": TELEPHONE.sub("", first.get("contact") or "").strip(" ，,、"),
+        "from": (first["from_name"] or say("同事", "a colleague")) if "from_name" in first else "",
+        "back_to": _back_to(first, asker),
         "worker": first.get("worker_name") or first["worker_id"] or "",
         "order": first["visit_order"],
         "random": first["arm"] == "random",
@@ -52,6 +54,11 @@ def card(rows: list[Row], done: Results, week: Week, asker: Identity) -> Row:
         "needs": [_need(row, done, week) for row in rows],
         "finished": all(done.finished(row) for row in rows),
     }
+
+
+def _back_to(row: Row, asker: Identity) -> str:
+    """Return who has a visit again that the asker takes back: the asker, or with "" the list's own worker."""
+    return asker.worker_id if asker.worker_id and row.get("from_id") != asker.worker_id else ""
 
 
 def _need(row: Row, done: Results, week: Week) -> Row:
@@ -65,6 +72,9 @@ def _need(row: Row, done: Results, week: Week) -> Row:
         "closed": done.finished(row),
         "result": names[outcome.outcome] if outcome else "",
         "other": names[outcome.other] if outcome and outcome.other else "",
+        "which_counts": which_counts(outcome.contacted_on, outcome.other_on)
+        if outcome and outcome.other_on
+        else "",
         "said": said_words(done.said.get(row["outreach_id"])),
     }
 

@@ -1,6 +1,6 @@
 """Forms about a household itself: another need, a visit for a colleague, a refusal and its end."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request, Response
@@ -43,9 +43,9 @@ def reassign(
     asker: Reporter,
     household_id: Annotated[list[Id], Form(min_length=1, max_length=500)],
     as_of: Annotated[str, Form(max_length=20)],
-    worker_id: Annotated[Id, Form()],
+    worker_id: Annotated[Id | Literal[""], Form()] = "",
 ) -> Response:
-    """Let a colleague visit households this week: back to the list."""
+    """Let a colleague visit households this week, or nobody but the list's own worker: back to the list."""
     households = {one: place_in_sight(request, asker, one) for one in household_id}
     for one in households:
         willing(request, one)
@@ -55,7 +55,7 @@ def reassign(
         raise not_listed()
     reassignments.reassign(state.database, asker, week, households, worker_id, purpose_of(request))
     state.restrictions.refresh()
-    return go_to(f"/visits?as_of={week.as_of}&handed_over={len(households)}")
+    return go_to(f"/visits?as_of={week.as_of}" + (f"&handed_over={len(households)}" if worker_id else ""))
 
 
 @router.post("/refusals")

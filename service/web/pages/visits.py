@@ -70,6 +70,7 @@ def visits(
         if own and not everybody
         else _title(asker, grid, coordinators),
         others=len(rows) > len(shown),
+        given=_given(request, asker, week, rows) if not asker.everywhere else [],
         own=own,
         colleagues=_colleagues(request, asker, week, shown) if grid else {},
         weeks=_weeks(request, week),
@@ -81,6 +82,13 @@ def _works(asker: Identity, week: Week) -> bool:
     """Tell whether the asker is one of the week's workers, whose own list may be empty."""
     workers = week.around.get("workers", [])
     return bool(asker.worker_id) and any(worker["worker_id"] == asker.worker_id for worker in workers)
+
+
+def _given(request: Request, asker: Identity, week: Week, rows: list[Row]) -> list[Row]:
+    """Return the cards of the households that the asker has handed to a colleague, who may not have visited them yet."""
+    given = [row for row in rows if row.get("given_by") == asker.who and row["worker_id"] != asker.worker_id]
+    done = results(request, given)
+    return [card(list(of_one), done, week, asker) for _, of_one in groupby(given, _of_visit)]
 
 
 def _of_list(rows: list[Row], grid: str | None) -> list[Row]:

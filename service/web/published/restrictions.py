@@ -27,7 +27,8 @@ class Restrictions:
         self._today = today
         self.refusing: frozenset[str] = frozenset()
         self.deleted: frozenset[str] = frozenset()
-        self.taken_over: dict[tuple[str, str], tuple[str, str]] = {}
+        # by week and household: the worker's id, "" where the list's own worker has it again, and name, and by whom
+        self.taken_over: dict[tuple[str, str], tuple[str, str, str]] = {}
         self.version = 0
         self._asking = threading.Lock()
 
@@ -51,7 +52,7 @@ class Restrictions:
             deleted = frozenset(refusal for refusal in named if refusal)
             newest = select(Reassignment).order_by(Reassignment.id.desc()).limit(MOST_HANDED_OVER)
             taken_over = {
-                (row.as_of.isoformat(), row.household_id): (row.worker_id, row.worker_name)
+                (row.as_of.isoformat(), row.household_id): (row.worker_id, row.worker_name, row.by)
                 for row in reversed(session.scalars(newest).all())
             }
         if (refusing, deleted, taken_over) != (self.refusing, self.deleted, self.taken_over):
@@ -63,6 +64,12 @@ class Restrictions:
         return household_id not in self.refusing and household_id not in self.deleted
 
     def reassigned(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return a row of a list with the worker who took the visit over, or the row itself."""
-        worker = self.taken_over.get((row["as_of"], row["household_id"]))
-        return {**row, "worker_id": worker[0], "worker_name": worker[1]} if worker else row
+        """Return a row of a list with the worker who took the visit over and whose it was, or the row itself.
+
+        A visit that was taken back is its first worker's as before.
+        """
+        worker, name, by = self.taken_over.get((row["as_of"], row["household_id"]), ("", "", ""))
+        if worker in ("", row["worker_id"]):
+            return row
+        whose = {"from_id": row["worker_id"], "from_name": row.get("worker_name") or row["worker_id"] or ""}
+        return {**row, **whose, "given_by": by, "worker_id": worker, "worker_name": name}

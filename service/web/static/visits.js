@@ -98,8 +98,10 @@
     for (const visit of all(document, ".visit")) showVisit(visit);
     for (const chip of all(document, "[data-chip]")) showChip(chip);
     for (const line of all(document, ".remarks")) showRemarks(line);
-    const refusing = read().filter((one) => ["refusal", "reassignment"].includes(one.kind) && !one.refused).map((one) => one.household);
-    for (const card of all(document, ".card[data-household]")) card.hidden = refusing.includes(card.dataset.household);
+    const leaving = new Map(read().filter((one) => ["refusal", "reassignment"].includes(one.kind) && !one.refused)
+      .map((one) => [one.household, !one.back])); // the last word on each household
+    for (const card of all(document, ".card[data-household]")) card.hidden = Boolean(leaving.get(card.dataset.household));
+    for (const place of all(document, ".given")) showGiven(place);
     for (const list of all(document, ".mentioned")) showMentioned(list);
     for (const card of all(document, ".card[data-needs]"))
       card.classList.toggle("finished", all(card, "[data-chip]:not([hidden])").length === Number(card.dataset.needs));
@@ -161,6 +163,18 @@
     list.hidden = !items.length;
   }
 
+  // visits that a colleague takes over, and those that are taken back: what has not been sent yet stands beside the rest
+  function showGiven(place) {
+    const items = read().filter((one) => one.kind === "reassignment" && !one.refused), last = new Map(items.map((one) => [one.household, one]));
+    for (const line of all(place, ".here")) line.remove();
+    for (const line of all(place, "[data-given]")) line.hidden = last.has(line.dataset.given);
+    for (const one of last.values()) {
+      place.querySelector("ul").append(Object.assign(document.createElement("li"),
+        { className: "here waiting", textContent: `${one.door || one.household}：${one.name}（${said.unsent}）` }));
+    }
+    place.hidden = !place.querySelector("li:not([hidden])");
+  }
+
   function showQueue() {
     const place = document.getElementById("queue"), waiting = read().filter(waits), refused = read().filter((one) => one.refused);
     const lines = [];
@@ -183,12 +197,13 @@
   document.addEventListener("submit", (event) => {
     const form = event.target, visit = form.closest(".visit");
     if (form.id === "sign-out") return leave(event);
-    if (!who || (!visit && !form.classList.contains("said") && !["refuse", "nobody", "mention", "reassign"].includes(form.id))) return;
+    if (!who || (!visit && !form.classList.contains("said") && !form.classList.contains("take-back") &&
+      !["refuse", "nobody", "mention", "reassign"].includes(form.id))) return;
     try {
       if (form.id === "refuse") refuses(form);
       else if (form.id === "nobody") nobodyHome();
       else if (form.id === "mention") mentions(form);
-      else if (form.id === "reassign") handsOver(form);
+      else if (form.id === "reassign" || form.classList.contains("take-back")) handsOver(form);
       else if (form.classList.contains("said")) remarksOn(form, event.submitter);
       else if (form.classList.contains("outcome")) recordOutcome(form, event.submitter, visit.dataset.outreach);
       else undo(visit.dataset.outreach, Number(visit.dataset.number), visit.dataset.outcome);
@@ -229,9 +244,11 @@
   }
 
   function handsOver(form) {
-    const [home, week, to] = ["household_id", "as_of", "worker_id"].map((name) => form.elements[name]);
-    noted({ kind: "reassignment", household: home.value, week: week.value, worker: to.value,
-      name: `${form.querySelector("button").textContent.trim()} ${to.selectedOptions[0].textContent.trim()}` });
+    const [home, week, to, back] = ["household_id", "as_of", "worker_id", "back"].map((name) => form.elements[name]);
+    const whom = back ? "" : to.selectedOptions[0].textContent.trim();
+    const door = back ? form.closest("li").firstChild.textContent.split("→")[0].trim() : document.querySelector("h1").textContent.trim();
+    noted({ kind: "reassignment", household: home.value, week: week.value, worker: to.value, back: Boolean(back), door,
+      name: `${form.querySelector("button").textContent.trim()} ${whom}`.trim() });
   }
 
   function mentions(form) {
@@ -316,9 +333,9 @@
   }
 
   // ---- without a connection
-  async function keep(name, address) {
+  async function keep(name, address, anew = false) {
     const held = await caches.open(name);
-    if (await held.match(address)) return;
+    if (!anew && (await held.match(address))) return;
     const answer = await fetch(address, { headers: { "X-Purpose": encodeURIComponent("备用离线 kept for offline use") } });
     if (answer.ok && !answer.redirected) await held.put(address, answer);
   }
@@ -329,13 +346,12 @@
     for (const one of await pages.keys()) if (new URL(one.url).pathname === path) await pages.delete(one);
   }
 
-  // Kept lists are from before: they are fetched again when they are opened.
+  // Kept lists are from before: they are fetched again.
   async function gaveAway(one) {
     await forgetHousehold(one.household).catch(() => {});
     const pages = await caches.open("pages").catch(() => null);
     for (const kept of pages ? await pages.keys() : []) if (new URL(kept.url).pathname === "/visits") {
-      await pages.delete(kept);
-      await keep("pages", kept.url);
+      await keep("pages", kept.url, true).catch(() => {}); // with no answer the list from before stays: better than none
     }
     if (said.keep === "list") location.reload();
   }

@@ -146,6 +146,42 @@ def test_what_is_said_and_a_visit_for_a_colleague_wait_on_the_phone(server, brow
         expect(page.locator(".remarks").first).to_contain_text("✓ 人不对 ✓ 满意度 4 ✓ 09-16 再来")
 
 
+def test_a_visit_given_to_a_colleague_says_so_on_both_phones_and_can_be_taken_back(server, browser):
+    with server.database.writing() as session:
+        li = session.scalar(select(User).where(User.login == "li"))
+        deng = {"login": "deng", "name": "邓红", "grid_id": "g0", "worker_id": "w0"}
+        session.add(User(**deng, role="grid_worker", password_hash=li.password_hash))
+    with browsing(browser, server) as page, browsing(browser, server) as other:
+        kept_list(page)
+        order = page.locator(".card[data-household] .order").all_inner_texts()
+        given = open_household(page, 1)
+        page.get_by_text("这户转给同事走访").click()
+        page.locator("#colleague").select_option(label="邓红")
+        page.get_by_role("button", name="转交").click()
+        told = page.locator(f'[data-given="{given}"]')
+        expect(told).to_contain_text("邓红")
+        sign_in(other, "deng")
+        expect(other.locator(f'.card[data-household="{given}"]')).to_contain_text("转来")
+        open_household(other, 0)
+        expect(other.locator("main")).to_contain_text("转来")
+        page.wait_for_selector("body[data-kept=yes]")
+        check_page(page, "a list with a visit that was given away")
+        with without_connection(page, server):
+            told.get_by_role("button", name="收回").click()
+            expect(page.locator(".given")).to_contain_text("收回（待发送）")
+        expect(page.locator(f'.card[data-household="{given}"]')).to_be_visible()
+        expect(page.locator(".given")).to_be_hidden()
+        assert page.locator(".card[data-household] .order").all_inner_texts() == order  # as on paper
+        with without_connection(page, server):
+            open_household(page, 0)
+            page.get_by_text("这户转给同事走访").click()
+            page.get_by_role("button", name="转交").click()
+            expect(page.locator(".given")).to_contain_text("转交 邓红（待发送）")
+        expect(page.locator("[data-given]")).to_have_count(1)
+        other.goto("/visits")
+        expect(other.locator(".card[data-household]")).to_have_count(1)
+
+
 def test_one_tap_says_that_nobody_was_home(server, browser):
     with browsing(browser, server) as page:
         kept_list(page)

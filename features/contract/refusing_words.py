@@ -7,7 +7,9 @@ from features.contract.spoken_values import FALSE, NOTHING, UNKNOWN, plain
 from features.contract.table_names import names_refusal
 
 _READY = "愿意?|同意|接受"
-_WILLING = re.compile(rf"(?:{_READY}).{{0,4}}(?:走访|上门|入户|来访|回访)")
+_WILLING = re.compile(
+    rf"(?:{_READY}).{{0,4}}(?:走访|上门|入户|来访|回访)|(?:走访|上门|入户|来访).{{0,4}}(?:意愿|{_READY})"
+)
 _COUNTS = re.compile("次数|几次|频[次率]|日期|时间|时段|方式|满意|评[价分]|原因|人[数员]|内容|记录|最近|上次")
 _NOT_AVERSE = re.compile("不限|不定|不一定|不固定|不介意|不反对|不错|没问题|没意见")
 VISITS_WELCOME = (
@@ -19,16 +21,21 @@ _UNWANTED = (  # what a resident says who wants no visits
     r"|(?:拒绝|谢绝|不愿意?|不想|不接受|不同意)(?:再|被|接受|社区|网格员)*(?:走访|入户|来访|访问)"
     r"|(?:不要|别|不用|不必|不需要|无需|不许|不让|停止)再(?:次|来)?(?:上门|走访|入户|打扰我|联系我|来了)"
     r"|(?:不要|(?<![特个分])别|请?勿|停止|不许)(?:走访|入户|来访|上门(?!服务|维修|检查|推销|收))"
+    r"|以后.{0,4}(?:不要|别)再?来(?![收修推装送催])"
     r"|(?:不要|(?<![特个分])别|请?勿)再?(?:来|到|去|上)(?:我|我们|俺|咱)(?:们|家)|不欢迎.{0,3}(?:走访|上门|入户|来访)"
 )
-_KEPT_OUT = (
-    "(?:不[让许准给肯]|拒不)(?:任何人|我们|社区|网格员|工作人员|人|再|进行)*(?:进[门屋家去入]|入内|入户|开门)"
+# those who do not let anybody in, or say so
+_KEPT_OUT = r"(?:不[让许准给肯]|拒不)(?:任何人|我们|社区|网格员|工作人员|人|再|进行)*(?:进[门屋家去入]|入内|入户|开门)"
+_KEPT_OUT += "|(?:不要|(?<![特个分])别)来了"
+_CURT = (  # what a note says of somebody who may have refused the visit, or something else
+    r"婉拒|婉言谢绝|闭门羹|拒之门外|拒[不见]|避而不见|不[愿肯]见|不(?:予|愿|肯|太|想)?配合|[已被]拒|拒绝(?:了|沟通|交流|签字|接待|见面)?$"
 )
 _ASKS_FOR_NO_VISITS = re.compile(_UNWANTED)
 _REFUSES = re.compile(
     rf"{_UNWANTED}|(?:拒绝|谢绝|不愿意?|不想|不接受|不同意)(?:再|被|接受)?(?:上门|联系|开门)|(?:不愿意?|不想)再?被打扰"
     rf"|{_KEPT_OUT}"
 )
+_MAY_REFUSE = re.compile(_CURT)
 _OTHERS = re.compile(  # who or what else may not be wanted at a door, or asked after
     "物业|保安|门[卫禁岗]|邻居|楼[上下]|对[门方]|推销|广告|收费|催[费收]|维修|修理|快递|外卖|中介|装修|施工|工人|垃圾|亲戚|家政|保险|贷款|房东|租客"
     "|上门(?:辅导|护理|体检|理发|康复|送|保洁|教)|(?:联系|走访)(?:子女|[儿孙]子|女儿|孙女|亲|家属|老伴|配偶)"
@@ -68,8 +75,10 @@ def may_refuse_visits(text: str, request: bool) -> bool:
 
     >>> may_refuse_visits("今天不愿开门", False), may_refuse_visits("物业拒绝上门维修", True)
     (True, False)
+    >>> may_refuse_visits("婉拒", False), may_refuse_visits("老人不配合服药", False), may_refuse_visits("婉拒", True)
+    (True, True, False)
     """
-    return bool(_pattern(request).search(text))
+    return bool(_pattern(request).search(text)) or (not request and bool(_MAY_REFUSE.search(text)))
 
 
 def refuses_visits(text: str, request: bool) -> bool:
@@ -125,8 +134,8 @@ def wanted_part(text: str) -> str:
 def asks_who_is_willing(name: str) -> bool:
     """Whether a column asks who is willing to be visited, so that a no refuses; a count or day of visits does not.
 
-    >>> [asks_who_is_willing(name) for name in ("是否愿意走访", "不接受上门", "是否拒访", "接受走访次数")]
-    [True, False, False, False]
+    >>> [asks_who_is_willing(name) for name in ("是否愿意走访", "走访意愿", "不接受上门", "是否拒访", "接受走访次数")]
+    [True, True, False, False, False]
     """
     narrow = unicodedata.normalize("NFKC", name)
     return bool(_WILLING.search(narrow)) and not re.search("[不拒]", narrow) and not _COUNTS.search(narrow)

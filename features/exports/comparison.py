@@ -12,8 +12,9 @@ import duckdb
 
 from features.contract.attribute_values import MISSING
 from features.contract.community import Community
+from features.contract.table_names import FILES
 from features.contract.tables import TABLES
-from features.findings import Finding, Weight
+from features.findings import EXAMPLES, Finding, Weight
 from features.language import say
 from features.store.export_history import Profile, next_number, note_export, profiles, usual_gone
 from features.store.sql import name, text
@@ -93,10 +94,40 @@ def tables_gone(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Hand
     return [Finding(Weight.LOOK, say("导出", "export"), words, todo, examples=gone)]
 
 
-def _rows_gone(
-    connection: duckdb.DuckDBPyConnection, table: str, given: str, number: int
-) -> tuple[float | None, list[str]]:
-    """Return the share of the records held that an export no longer has (None where it only adds), and lines on it."""
+def few_gone(
+    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Handed], content: str, older: bool
+) -> list[Finding]:
+    """Findings on households and persons held whom a whole export has no more; to be asked before it is noted.
+
+    ``content``: digest of its files. ``older``: whether it ends before an earlier export. Where many
+    are gone at once, ``compare_export`` has a line instead.
+    """
+    number, noted = next_number(connection, content)
+    findings = []
+    for table in (table for table in ("households", "residents") if table in tables):
+        every, gone, rows, repeated = _gone(connection, table, tables[table].rows)
+        usual = usual_gone(connection, table, number, LATEST)
+        if older or not gone or repeated < WHOLE * rows or _many_gone(gone, every, usual):
+            continue
+        new = not noted and gone > (usual[0] if usual else 0) * every + 0.5
+        words = say(
+            f"{FILES[table][0]}表里以前有、这批没有的，照样当作还在",
+            "were in earlier exports and are not in this one; they still count",
+        )
+        todo = say(
+            "搬走、去世的请保留那一行并填 valid_until", "keep the rows of those who left, with valid_until"
+        )
+        key = COMPARED[table]
+        shown = connection.execute(f"""
+            SELECT DISTINCT {key} FROM {table} WHERE superseded_at IS NULL AND valid_until IS NULL
+            AND {key} NOT IN (SELECT {key} FROM {tables[table].rows}) ORDER BY 1 LIMIT {EXAMPLES}""")
+        names = tuple(str(found) for (found,) in shown.fetchall())
+        findings.append(Finding(Weight.LOOK if new else Weight.NOTE, table, words, todo, gone, names))
+    return findings
+
+
+def _gone(connection: duckdb.DuckDBPyConnection, table: str, given: str) -> tuple[int, int, int, int]:
+    """Count the records held, those of them that an export no longer has, its rows, and those of them held before."""
     key = COMPARED[table]
     every, gone, rows, repeated = connection.execute(f"""
         SELECT count(*) FILTER (held), count(*) FILTER (held AND here IS NULL), count(here), count(here) FILTER (
@@ -105,11 +136,22 @@ def _rows_gone(
             SELECT {key}, bool_or(superseded_at IS NULL AND {_still_there(table, given)}) AS held FROM {table}
             GROUP BY {key}
         ) FULL JOIN (SELECT DISTINCT {key}, true AS here FROM {given}) USING ({key})""").fetchall()[0]
+    return every, gone, rows, repeated
+
+
+def _many_gone(gone: int, every: int, usual: Sequence[float]) -> bool:
+    return gone >= FEWEST_GONE and gone / every > max(GONE_SHARE, TIMES_USUAL * lower_median(usual))
+
+
+def _rows_gone(
+    connection: duckdb.DuckDBPyConnection, table: str, given: str, number: int
+) -> tuple[float | None, list[str]]:
+    """Return the share of the records held that an export no longer has (None where it only adds), and lines on it."""
+    every, gone, rows, repeated = _gone(connection, table, given)
     if not every or not rows or repeated < WHOLE * rows:
         return None, []
     share = gone / every
-    usual = usual_gone(connection, table, number, LATEST)
-    if gone < FEWEST_GONE or share <= max(GONE_SHARE, TIMES_USUAL * lower_median(usual)):
+    if not _many_gone(gone, every, usual_gone(connection, table, number, LATEST)):
         return share, []
     zh = {"households": "户", "residents": "人", "requests": "条诉求"}[table]
     line = say(

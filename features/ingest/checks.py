@@ -193,7 +193,9 @@ def row_rules(table: str, columns: set[str]) -> list[Rule]:
         rules.append(Rule(nothing, say("need 和 text 都是空的", "need and text are both empty"), "NULL"))
     if table == "feedback":
         said = [column for column in ("kind", "satisfaction", "note", "next_visit") if column in columns]
-        nothing = " AND ".join(f"{column} IS NULL" for column in said) or "true"
+        # a kind that nobody understands may refuse, and is told
+        cells = [raw(column) if column == "kind" else column for column in said]
+        nothing = " AND ".join(f"{cell} IS NULL" for cell in cells) or "true"
         rules.append(Rule(nothing, say("没有反馈内容", "says nothing"), "NULL"))
     if table == "requests" and "recorded_at" in columns:
         late = "requested_at > recorded_at + INTERVAL 1 DAY"

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,17 @@ import duckdb
 
 from features.atomic import scratch_directory, write_atomically
 from features.contract.tables import TABLES
-from features.ingest.identifiers import forms_of, ids_in
+from features.findings import EXAMPLES
+from features.ingest.identifiers import PERSONAL, forms_of, ids_in, of_kind, same
+from features.ingest.staging import staged
+from features.language import say
 from features.store import waiting_refusals
 from features.store.database import STORE, begin, open_store, read_store
 from features.store.partitions import forget, root_of
 from features.store.quarantine import FOLDER
 from features.store.register_changes import TABLE, read_changes, same_as
 from features.store.sql import WHOLE_NUMBER, name, text
-from features.store.tombstones import TOMBSTONES, leave_tombstone, read_tombstones, recognises
+from features.store.tombstones import TOMBSTONES, leave_tombstone, read_tombstones, recognises, resembles
 
 
 def household_tables() -> list[str]:
@@ -67,25 +70,61 @@ def _rows(connection: duckdb.DuckDBPyConnection, table: str, household_id: str) 
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-def drop_erased(connection: duckdb.DuckDBPyConnection, staged: str, table: str, workspace: Path) -> int:
-    """Remove the rows of erased households from a staged table, and return how many there were.
-
-    ``staged``: name of the temporary table. ``table``: name in the contract.
-    """
+def drop_erased(connection: duckdb.DuckDBPyConnection, table: str, workspace: Path) -> int:
+    """Remove the rows of erased households from a table's staged rows, and return how many there were."""
     held = read_tombstones(workspace / TOMBSTONES)
     if not len(held) or table not in household_tables():
         return 0
-    removed = recognises(held, workspace)
-    ids = connection.execute(
-        f"SELECT DISTINCT household_id FROM {staged} WHERE household_id IS NOT NULL"
-    ).fetchall()
-    erased = ", ".join(text(household) for (household,) in ids if removed(household))
+    removed, alike = recognises(held, workspace), resembles(held, workspace)
+    ids = connection.execute(f"""
+        SELECT DISTINCT household_id, household_id IN (SELECT household_id FROM known_households) FROM {staged(table)}
+        WHERE household_id IS NOT NULL""").fetchall()
+    erased = ", ".join(
+        text(household)
+        for household, known in ids
+        if removed(household) or (not known and alike(forms_of(household)[0]))
+    )
     if not erased:
         return 0
     where = f"household_id IN ({erased})"
-    count = connection.execute(f"SELECT count(*) FROM {staged} WHERE {where}").fetchall()[0][0]
-    connection.execute(f"DELETE FROM {staged} WHERE {where}")
+    count = connection.execute(f"SELECT count(*) FROM {staged(table)} WHERE {where}").fetchall()[0][0]
+    connection.execute(f"DELETE FROM {staged(table)} WHERE {where}")
     return int(count)
+
+
+def erased_again(connection: duckdb.DuckDBPyConnection, workspace: Path) -> list[str]:
+    """Tell of new staged households that seem to be ones that were deleted at their wish, under other numbers."""
+    held = read_tombstones(workspace / TOMBSTONES)
+    if not held.alike:
+        return []
+    alike = resembles(held, workspace)
+    rows = connection.execute(f"""
+        FROM {staged("households")} WHERE household_id IS NOT NULL AND household_id NOT IN (
+            SELECT household_id FROM known_households)""")
+    names = [column[0] for column in rows.description or []]
+    new = (dict(zip(names, row, strict=True)) for row in rows.fetchall())
+    again = sorted({row["household_id"] for row in new if any(map(alike, _signs([row])))})
+    shown = say("、", ", ").join(again[:EXAMPLES])
+    zh = f"households：{len(again)} 户像是已应要求删除的住户换了户号（{shown}）"
+    en = f"{len(again)} households seem to be ones that were deleted at their wish, under other numbers ({shown})"
+    todo = say(
+        "；是同一户的，请运行 xianying resident delete 户号，来源系统里也删掉",
+        "; where they are, run xianying resident delete NUMBER, and delete them at the source",
+    )
+    return [f"{say(zh, en)}{todo}"] if again else []
+
+
+def _signs(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return what tells a household under another number: a person's identity card, or name with telephone or address."""
+    signs = set()
+    for row in rows:
+        said = [
+            {same(str(row[column])) for column in row if row[column] and of_kind(column, kind)} - {""}
+            for kind in PERSONAL
+        ]
+        cards, phones, addresses, names = said
+        signs |= cards | {f"{name}\n{other}" for name in names for other in phones | addresses}
+    return signs
 
 
 def own_texts(workspace: Path, household_id: str, columns: Container[str] = ()) -> list[str]:
@@ -139,7 +178,9 @@ def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
     """
     removed: Counter[str] = Counter()
     for household in reversed(merged(workspace, household_id)):
-        leave_tombstone(workspace, household)
+        held = rows_of_household(workspace, household)
+        signs = _signs(row for table in ("households", "residents") for row in held[table])
+        leave_tombstone(workspace, household, {*signs, forms_of(household)[0]})
         forget(root_of(workspace))
         removed.update(_erase_records(workspace, household, own_texts(workspace, household)))
         removed[FOLDER] += sum(

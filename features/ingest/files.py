@@ -53,8 +53,8 @@ class TableFile:
 
     @property
     def of_ledgers(self) -> bool:
-        """Whether requests, visits or notes were made of ledgers, whose sheets tell where each row stands."""
-        return self.path.suffix == ".parquet" and bool(self.sheets) and not TABLES[self.table].attributes
+        """Whether the rows were made of ledgers, whose sheets tell where each stands."""
+        return self.path.suffix == ".parquet" and bool(self.sheets)
 
     @property
     def name(self) -> str:

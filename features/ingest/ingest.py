@@ -17,7 +17,7 @@ from features.contract.table_names import REFUSALS
 from features.contract.tables import TABLES
 from features.exports.ages import births_from_ages
 from features.exports.causes import causes
-from features.exports.comparison import Handed, compare_export, refused_line, tables_gone
+from features.exports.comparison import Handed, compare_export, few_gone, refused_line, tables_gone
 from features.exports.dates import corrections_from, covered_until, is_older, sql_time
 from features.exports.departures import end_departed, release_workers
 from features.exports.identities import changed_identities
@@ -26,7 +26,7 @@ from features.findings import Finding, Weight
 from features.ingest.checks import no_household
 from features.ingest.csv_reader import TextRows
 from features.ingest.directory import Found, find_tables, read_answers, require_tables
-from features.ingest.erasure import drop_erased
+from features.ingest.erasure import drop_erased, erased_again
 from features.ingest.files import TableFile, place_of, read_table, with_need_ids, with_refusals
 from features.ingest.finding_words import (
     LEAVING,
@@ -219,8 +219,7 @@ def _stage(run: _Ingest, found: Found) -> dict[str, TableFile]:
         file = with_need_ids(file, need_ids)
         with report.stage("check"):
             file = _check(run, file)
-        if file.unread and not file.of_ledgers:
-            report.unread_columns[file.path.name] = file.unread
+        report.unread_columns |= {file.name: file.unread} if file.unread and not file.of_ledgers else {}
         files[table] = replace(file, rows=file.rows.schema.empty_table(), bad=[])
         del file
     report.findings += missing_columns(files, run.community)
@@ -256,14 +255,14 @@ def _check(run: _Ingest, file: TableFile) -> TableFile:
     connection, community, report, table = run.connection, run.community, run.report, file.table
     taken = stage(connection, file, [need.id for need in community.needs], run.zone)
     file = _derive(run, file)
-    erased = drop_erased(connection, staged(table), table, run.workspace)
+    erased = drop_erased(connection, table, run.workspace)
     report.findings += [*file.findings, *taken.findings]
     report.unknown_needs |= taken.unknown_needs
     report.findings += attribute_findings(connection, file, good_rows(table))
     report.findings += unify_areas(connection, staged(table), file.columns)
     more = repeated = 0
     if table == "households":
-        report.alarms += renumbered(connection, good_rows(table))
+        report.alarms += erased_again(connection, run.workspace) + renumbered(connection, good_rows(table))
         connection.execute(f"INSERT INTO known_households SELECT household_id FROM {good_rows(table)}")
         report.findings += alike_households(connection)
     elif table == REFUSALS:
@@ -279,7 +278,8 @@ def _check(run: _Ingest, file: TableFile) -> TableFile:
         report.findings += nearly_known(connection, file.path.name, staged(table), unknown)
     refused = list(set_aside(connection, file))
     for problem, row in refused:
-        report.problems.setdefault((file.path.name, problem), []).append(row.line)
+        place = (row.file.removeprefix(file.path.name), row.line)
+        report.problems.setdefault((file.name, table, problem), []).append(place)
     report.tables[table] = TableCounts(
         read=taken.rows + len(file.bad) + more,
         repeated=taken.repeated + repeated,
@@ -324,7 +324,7 @@ def _compare(run: _Ingest, files: Mapping[str, TableFile], export: Reach, older:
     handed = {
         table: Handed(good_rows(table), [*file.columns, *file.attributes]) for table, file in files.items()
     }
-    report.findings += tables_gone(connection, handed)
+    report.findings += tables_gone(connection, handed) + few_gone(connection, handed, report.content, older)
     if not older:
         changed = changed_identities(connection, handed)
         report.alarms += changed.alarms

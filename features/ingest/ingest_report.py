@@ -9,8 +9,8 @@ from hashlib import blake2b
 from html import escape
 from pathlib import Path
 
-from features.contract.table_names import FILES, REFUSALS, table_of
-from features.findings import Finding, Weight, line_words, worst_first
+from features.contract.table_names import FILES, REFUSALS
+from features.findings import EXAMPLES, Finding, Weight, line_words, worst_first
 from features.ingest.checks import no_example, no_household, no_record
 from features.ingest.files import told_elsewhere
 from features.language import language, say
@@ -52,8 +52,8 @@ class IngestReport:
     """What an ingest read, stored and set aside; ``lines()`` puts it in words."""
 
     tables: dict[str, TableCounts] = field(default_factory=dict)
-    # (file, problem) → lines set aside
-    problems: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    # (file, table, problem) → sheets ("" where there is one) and lines set aside
+    problems: dict[tuple[str, str, str], list[tuple[str, int]]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     unread_files: list[str] = field(default_factory=list)
     unread_columns: dict[str, list[str]] = field(default_factory=dict)  # file → columns that nothing reads
@@ -157,16 +157,20 @@ class IngestReport:
         )
         unused = say("这些行没读进", "these rows are not used")
         findings = []
-        for (file, problem), lines in self.problems.items():
-            refuses = table_of(Path(file).stem) == REFUSALS
-            placed = [line for line in lines if line]
-            shown = (line_words(placed),) if placed else ()
+        for (file, table, problem), places in self.problems.items():
+            refuses = table == REFUSALS
+            by_sheet: dict[str, list[int]] = {}
+            for sheet, line in places:
+                by_sheet.setdefault(sheet, []).extend([line] if line else [])
+            shown = tuple(f"{sheet}{line_words(lines)}" for sheet, lines in by_sheet.items() if lines)[
+                :EXAMPLES
+            ]
             weight, todo = (Weight.PROTECT, refusal) if refuses else (Weight.LOST, unused)
             if file == told_elsewhere() and problem == no_household():
                 weight, todo = Weight.PROTECT, waits
             if problem in (no_record(), no_example()):
                 weight, todo = Weight.NOTE, unused
-            findings.append(Finding(weight, file, problem, todo, len(lines), shown))
+            findings.append(Finding(weight, file, problem, todo, len(places), shown))
         return findings
 
     def _unusable(self) -> list[Finding]:

@@ -36,7 +36,7 @@ SPOKEN = {
     "feedback": "recorded_at",
 }
 # one of which every text has that asks for no visits
-SPEAKING = "访|扰|上门|入|联系|开门|再来|进[门屋家去]|[来到去上][我俺咱]"
+SPEAKING = "拒|配合|见|闭门|访|扰|上门|入|联系|开门|来|进[门屋家去]|[到去上][我俺咱]"
 ONES = ("1", "1.0")
 
 
@@ -99,8 +99,7 @@ def spoken_refusals(
 ) -> list[Finding]:
     """Add the households of which a text says that they want no visits to the table ``refusing``.
 
-    connection: with the table ``refusing``, and the table's rows as ``staged_TABLE``.
-    table: of the contract.
+    connection: with the table ``refusing``, and the rows of ``table`` as ``staged_TABLE``.
     rows: its rows as they came.
     columns: the contract's columns that its file has.
     of_ledgers: whether rows that only may refuse are told by their ledgers.
@@ -136,7 +135,8 @@ def spoken_refusals(
         )
         findings += refused_by(connection, told, table, words)
         findings += _of_nobody(connection, table, column, told)
-        findings += [] if of_ledgers else _unsure(connection, table, column, unsure)
+        if not of_ledgers or TABLES[table].attributes:
+            findings += _unsure(connection, table, column, unsure)
         connection.unregister("speaking")
     if table == "feedback" and "kind" in columns:  # those of known households act by themselves
         findings += _of_nobody(

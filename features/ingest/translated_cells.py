@@ -13,6 +13,7 @@ from features.contract.spoken_values import (
     read_number,
     read_score,
 )
+from features.contract.table_names import REFUSALS, table_named
 from features.contract.tables import Column
 from features.ingest import checks
 
@@ -31,7 +32,7 @@ WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "arm": {"targeted": ("定向", "名单"), "random": ("随机", "抽签", "抽样")},
     "role": {
         "grid_worker": ("网格员", "专职网格员", "网格长"),
-        "steward": ("微网格长", "楼栋长", "楼长", "管家"),
+        "steward": ("微网格长", "微网格员", "楼栋长", "楼长", "管家"),
         "coordinator": ("统筹", "社区统筹", "协调员", "统筹员"),
     },
     "kind": {
@@ -60,9 +61,10 @@ def translated(column: str, kind: Column, text: str, zone: str) -> str | None:
         return checks.SETTLED if word in SETTLED else None
     if kind.allowed:
         words = WORDS.get(column, {})
+        refuses = column == "kind" and table_named(word) == REFUSALS  # in whatever words
         return next(
             (allowed for allowed in kind.allowed if word == allowed or word in words.get(allowed, ())),
-            NOT_READ,
+            checks.REFUSAL if refuses else NOT_READ,
         )
     if column in checks.BIRTHS:
         return _birth(column, text, zone)

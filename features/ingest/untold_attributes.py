@@ -282,7 +282,7 @@ def _coded(file: TableFile, attribute: str, texts: np.ndarray, counts: np.ndarra
     )
     todo = say("不知道的请留空", "leave unknown cells empty")
     shown = tuple(str(text) for text in texts[odd][:EXAMPLES])
-    return Finding(Weight.LOOK, file.path.name, words, todo, int(counts[odd].sum()), shown)
+    return Finding(Weight.LOOK, file.name, words, todo, int(counts[odd].sum()), shown)
 
 
 def _finding(file: TableFile, attribute: str, texts: np.ndarray, counts: np.ndarray) -> Finding | None:
@@ -302,7 +302,7 @@ def _finding(file: TableFile, attribute: str, texts: np.ndarray, counts: np.ndar
     )
     todo = say("请统一写法，或留空", "write these cells alike, or leave them empty")
     shown = tuple(str(text) for text in texts[other][:EXAMPLES])
-    return Finding(Weight.LOST, file.path.name, words, todo, int(counts[other].sum()), shown)
+    return Finding(Weight.LOST, file.name, words, todo, int(counts[other].sum()), shown)
 
 
 def unmatched_texts(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.contract.refusing_words import NOES, may_refuse_visits, refuses
+from features.contract.refusing_words import NOES, may_refuse_visits, refuses, refuses_visits
 from features.contract.spoken_values import ABOVE, plain, read_truth
 from features.ingest.checks import no_refusal
 from features.language import say
@@ -114,7 +114,11 @@ def _said(row: Sequence[Any]) -> str:
 
 
 def _refusing_comments(path: Path, sheet: LedgerSheet) -> Iterator[dict[str, Any]]:
-    """Yield a record that is set aside for each comment that may refuse visits; others are not read."""
+    """Yield a record that is set aside for each comment that may refuse visits, and for such a title."""
+    if may_refuse_visits(sheet.title, request=False):
+        place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": 1}
+        aside = say("是表头上面的话，不是记录", "words above the header are no record")
+        yield {**place, "entry": 0, "shape": "", "aside": aside, "text": sheet.title}
     for line, said in sheet.comments:
         if may_refuse_visits(said, request=False):
             place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": line}
@@ -207,9 +211,10 @@ def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[di
         "deadline": _first_time(row.cells, layout.named("deadline"), zone, period),
     }
     record |= _register_days(row.cells, layout, zone, period)
+    kept = "ignored" if layout.shape in EVENTS else "attribute"  # what nothing reads may still refuse
     record["attributes"] = {
         _REPEATED.sub("", name): cell_text(row.cells[name])
-        for name in layout.named("attribute")
+        for name in layout.named(kept)
         if row.cells[name] != ""
     }
     day = period.last_day()
@@ -231,9 +236,11 @@ def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:
         if not text:
             continue
         field = "text" if field == "title" else field
+        if field == "ignored" and refuses_visits(text, layout.shape == "requests"):
+            values["refusal"] = "是"
         if field == "refusal":
             holds = plain(text) not in NOES if layout.shape == "refusals" else refuses(column, text)
-            text = "是" if holds else "否" if layout.shape == "refusals" else ""
+            text = "是" if holds else "否" if layout.shape == "refusals" else values.get("refusal", "")
         if field == "text" and (option := option_of(column)[1]) and (ticked := tick(text)) is not None:
             text = option if ticked else ""
         if field in ("text", "result") and not (text := _words(text)):

@@ -5,7 +5,7 @@ Earlier versions kept a salt beside the hashes; such hashes are still recognised
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,7 +16,7 @@ from features.language import UserError
 from features.workspace_secret import SECRET, keyed_hash, workspace_secret
 
 TOMBSTONES = "tombstones.json"
-USE = "tombstone"
+USE, ALIKE = "tombstone", "tombstone alike"
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Tombstones:
     households: dict[str, str] = field(default_factory=dict)
     salt: str = ""  # of an earlier version
     salted: dict[str, str] = field(default_factory=dict)
+    # when a household was removed, by hashes of what it may come back with under another number
+    alike: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.households) + len(self.salted)
@@ -40,7 +42,8 @@ def read_tombstones(path: Path) -> Tombstones:
     if "check" not in held:
         held = {"salt": held["salt"], "salted": held["households"]}
     tombstones = Tombstones(**held)
-    texts, tables = (tombstones.check, tombstones.salt), (tombstones.households, tombstones.salted)
+    texts = (tombstones.check, tombstones.salt)
+    tables = (tombstones.households, tombstones.salted, tombstones.alike)
     if all(isinstance(text, str) for text in texts) and all(isinstance(table, dict) for table in tables):
         return tombstones
     raise ValueError(path)
@@ -51,13 +54,17 @@ def write_tombstones(workspace: Path, held: Tombstones) -> None:
     write_atomically(workspace / TOMBSTONES, json.dumps(asdict(held), indent=1).encode())
 
 
-def leave_tombstone(workspace: Path, household_id: str) -> str:
-    """Note that a household was removed; the hash. From now on no ingest takes a row of it."""
+def leave_tombstone(workspace: Path, household_id: str, signs: Iterable[str] = ()) -> str:
+    """Note that a household was removed; the hash. From now on no ingest takes a row of it.
+
+    ``signs``: texts by which it can be told that it comes back under another number.
+    """
     held, secret = read_tombstones(workspace / TOMBSTONES), workspace_secret(workspace)
     _refuse_other_secret(held, secret, workspace)
-    digest = keyed_hash(secret, USE, household_id)
-    households = {digest: datetime.now(UTC).isoformat(timespec="seconds"), **held.households}
-    write_tombstones(workspace, Tombstones(_check(secret), households, held.salt, held.salted))
+    digest, now = keyed_hash(secret, USE, household_id), datetime.now(UTC).isoformat(timespec="seconds")
+    households = {digest: now, **held.households}
+    alike = {**dict.fromkeys((keyed_hash(secret, ALIKE, sign) for sign in signs), now), **held.alike}
+    write_tombstones(workspace, Tombstones(_check(secret), households, held.salt, held.salted, alike))
     return digest
 
 
@@ -77,6 +84,12 @@ def recognises(held: Tombstones, workspace: Path) -> Callable[[str], bool]:
         )
 
     return removed
+
+
+def resembles(held: Tombstones, workspace: Path) -> Callable[[str], bool]:
+    """Give the test whether a text is a sign of a household that was removed."""
+    secret = workspace_secret(workspace) if held.alike else b""
+    return lambda sign: bool(held.alike) and keyed_hash(secret, ALIKE, sign) in held.alike
 
 
 def _check(secret: bytes) -> str:

@@ -278,3 +278,21 @@ def test_columns_that_changed_places_are_told(office):
     swapped = [{**row, "children": row["elders"], "elders": row["children"]} for row in homes]
     report = office.hand_in(swapped)
     assert "households: 编号没变，children 变了：H1: 1 → 2、" in said(report)
+
+
+def test_a_household_or_person_who_is_in_the_register_no_more_is_told_once(office):
+    homes = [home(n) for n in range(1, 11)]
+    people = [
+        {"resident_id": f"P{n}", "household_id": f"H{n}", "valid_from": "2024-01-01"} for n in range(1, 11)
+    ]
+    office.hand_in(homes, residents=people)
+    report = office.hand_in(homes[1:], residents=people[2:])
+    words = "表里以前有、这批没有的，照样当作还在"
+    assert f"households: 住户{words}：H1，共 1 处；搬走、去世的请保留那一行并填 valid_until" in said(report)
+    assert f"residents: 居民{words}：P1、P2，共 2 处" in said(report) and report.exit_code() == 3
+    assert words in said(again := office.hand_in(homes[1:], residents=people[2:])) and again.exit_code() == 0
+    added = office.hand_in([*homes[1:], home(11)], residents=people[2:])
+    assert f"住户{words}：H1，共 1 处" in said(added) and added.exit_code() == 0
+    gone = office.hand_in([*homes[2:], home(11)], residents=people[2:])
+    assert f"住户{words}：H1、H2，共 2 处" in said(gone) and gone.exit_code() == 3
+    assert words not in said(office.hand_in([home(12)]))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 from killed import killed_with_records_replaced
-from tiny_town import requests, residents
+from tiny_town import households, requests, residents
 
 from features.ingest.erasure import erase_household, rows_of_household
 from features.ingest.ingest import ingest
@@ -153,3 +153,32 @@ def test_deleting_twice_or_somebody_unknown_does_no_harm(tiny_town):
     assert sum(erase_household(tiny_town.workspace, "nobody").values()) == 0
     assert sum(erase_household(tiny_town.workspace, "nobody").values()) == 0
     assert len(read_records(tiny_town.workspace).household_ids) == count
+
+
+def test_a_deleted_household_under_another_number_stops_a_monday_and_in_another_writing_stays_away(tiny_town):
+    homes = [
+        {**row, "户主": f"赵{row['household_id']}", "电话": f"1380000{row['household_id'][1:]}00"}
+        for row in households()
+    ]
+    tiny_town.write("households", homes)
+    ingest(tiny_town.directory, tiny_town.workspace)
+    erase_household(tiny_town.workspace, "H03")
+    left = (tiny_town.workspace / TOMBSTONES).read_text("utf-8")
+    assert "赵" not in left and "1380000" not in left and len(json.loads(left)["households"]) == 1
+    tiny_town.write(
+        "households", [{**row, "household_id": row["household_id"].replace("H03", "Ｈ3")} for row in homes]
+    )
+    report = ingest(tiny_town.directory, tiny_town.workspace, accept=False)
+    assert report.tables["households"].erased == 1
+    assert len(read_records(tiny_town.workspace).household_ids) == 11
+    moved = [{**row, "household_id": row["household_id"].replace("H03", "H93")} for row in homes]
+    tiny_town.write("households", moved)
+    with pytest.raises(UserError, match="1 户像是已应要求删除的住户换了户号（H93）"):
+        ingest(tiny_town.directory, tiny_town.workspace, accept=False)
+    others = [
+        {**row, "户主": "钱", "household_id": row["household_id"].replace("H93", "H94")} for row in moved
+    ]
+    tiny_town.write("households", others)
+    assert not ingest(tiny_town.directory, tiny_town.workspace, accept=False).alarms, (
+        "somebody else has moved in"
+    )

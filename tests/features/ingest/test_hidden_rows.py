@@ -59,3 +59,19 @@ def test_true_is_no_id(tiny_town: TinyTown) -> None:
     tiny_town.write("households", [{**households()[0], "household_id": "TRUE"}, *households()])
     assert tiny_town.ingest().tables["households"].quarantined == 1
     assert "true" not in {str(one).lower() for one in tiny_town.records().household_ids}
+
+
+def test_a_row_that_is_set_aside_is_told_with_its_sheet(tiny_town: TinyTown) -> None:
+    path = tiny_town.write("households", households(), "xlsx")
+    book = load_workbook(path)
+    page = book.copy_worksheet(book.active)
+    page.title = "二网格"
+    names = [cell.value for cell in page[1]]
+    for line, day in ((3, "5月7日"), (4, "上周三")):
+        page.cell(line, names.index("valid_from") + 1, day)
+        page.cell(line, names.index("household_id") + 1, f"H9{line}")
+    book.save(path)
+    assert (
+        "households.xlsx: valid_from 读不懂：[二网格]第 3、4 行，共 2 处；这些行没读进"
+        in tiny_town.ingest().lines()
+    )

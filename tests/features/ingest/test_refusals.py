@@ -349,13 +349,14 @@ def test_a_register_in_wide_letters_is_the_one_that_refusals_mean(tiny_town: Tin
 
 def test_words_of_the_register_that_want_no_visits_refuse_and_are_said(tiny_town: TinyTown) -> None:
     notes = {"H02": "本人要求不要再上门", "H03": "拒访", "H04": "喜欢安静", "H05": "门禁已修好，可上门"}
+    notes |= {"H06": "以后别来了", "H07": "家人不让进门", "H08": "别来我家", "H10": "不欢迎走访"}
     tiny_town.write(
         "households", [{**row, "备注": notes.get(row["household_id"], "")} for row in households()]
     )
     people = [{**row, "备注": "谢绝走访" if row["household_id"] == "H09" else ""} for row in residents()]
     tiny_town.write("residents", people)
     found, report = refusing(tiny_town, [])
-    assert found == ["H02", "H03", "H09"]
+    assert found == ["H02", "H03", "H06", "H07", "H08", "H09", "H10"]
     assert "households: 备注 里写着谢绝走访，按谢绝处理" in "\n".join(report.lines())
 
 

@@ -131,3 +131,29 @@ def test_rows_of_a_form_that_are_examples_are_set_aside_and_a_refusal_with_a_hou
     assert "requests.csv: 写着示例，是样表里的例子，不是记录：第 10 行，共 1 处" in said
     assert len(tiny_town.records().household_ids) == 12 and len(tiny_town.records().requests) == 8
     assert refusing(tiny_town) == ["H03"] and not report.unread_refusals
+
+
+def test_feedback_whose_kind_refuses_in_whatever_words_binds_and_an_unknown_kind_is_told(
+    tiny_town: TinyTown,
+) -> None:
+    kinds = ("do not contact", "拒绝", "谢绝再来", "表扬")
+    said = [
+        {**FEEDBACK, "feedback_id": f"F{n}", "household_id": f"H0{n}", "kind": kind}
+        for n, kind in enumerate(kinds, 1)
+    ]
+    tiny_town.write("feedback", said)
+    report = tiny_town.ingest()
+    with open_store(tiny_town.workspace, read_only=True) as connection:
+        held = dict(connection.execute("SELECT household_id, kind FROM feedback").fetchall())
+    assert held == {"H01": "do_not_contact", "H02": "do_not_contact", "H03": "do_not_contact", "H04": None}
+    assert any("feedback.csv: kind 只能是" in line and "表扬（第 5 行）" in line for line in report.lines())
+
+
+def test_a_no_in_a_column_on_the_wish_to_be_visited_refuses(tiny_town: TinyTown) -> None:
+    answers = dict(
+        zip(("H01", "H02", "H03", "H04", "H05"), ("愿意", "不愿意", "否", "视情况", "×"), strict=True)
+    )
+    rows = [{**row, "走访意愿": answers.get(row["household_id"], "愿意")} for row in households()]
+    tiny_town.write("households", rows)
+    tiny_town.ingest()
+    assert refusing(tiny_town) == ["H02", "H03", "H05", "H11"]

@@ -683,3 +683,26 @@ def test_a_list_of_refusals_that_is_not_read_as_one_stops_the_week(tmp_path: Pat
     taken, _ = take_in(raw, workspace)
     (line,) = taken.report.unread_refusals
     assert "走访2.xlsx [拒访] 第 1 行" in line and "像是谢绝走访的名单，没有按谢绝读" in line
+
+
+def test_refusing_words_in_titles_columns_that_nothing_reads_and_short_results_are_not_lost(
+    tmp_path: Path,
+) -> None:
+    town = ledger_town(30, 5)
+    raw, workspace = make_office(tmp_path, town)
+    book = Workbook()
+    page = book.active
+    page.append(["走访记录（注意：老王家不要上门）"])
+    page.append(["走访时间", "姓名", "住址", "电话", "走访情况", "走访结果", "带队领导"])
+    said = (("想订助餐", "", "谢绝走访"), ("了解情况", "婉拒", ""), ("了解情况", "", "家属说今天不愿开门"))
+    for home, words in zip(town.homes[2:], said, strict=False):
+        page.append(["2025-04-02", home.head[0], home.door, home.head[3], *words])
+    book.save(raw / "走访2.xlsx")
+    map_all(raw, workspace)
+    mapping = raw / "走访.mapping.yaml"
+    assert "带队领导: ignored" in mapping.read_text("utf-8")
+    taken, _ = take_in(raw, workspace)
+    records = read_records(workspace)
+    assert {doors(records)[at] for at in records.opt_outs.household} == {town.homes[2].door}
+    (line,) = [line for line in taken.lines if "像是谢绝走访" in line]
+    assert "第 1 行" in line and "了解情况 婉拒" in line and "今天不愿开门" in line and "共 3 处" in line

@@ -22,7 +22,7 @@ from features.contract.spoken_values import (
     read_truth,
 )
 from features.exports.comparison import many_at_once
-from features.findings import EXAMPLES
+from features.findings import EXAMPLES, Finding, Weight
 from features.language import say
 from features.store.sql import held, name, one_value, text
 
@@ -271,3 +271,23 @@ def release_workers(
             " be a part of one, and nobody visits there; hand in the whole list",
         )
     ]
+
+
+def empty_homes(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
+    """A finding on households that count although everybody registered there has left or died; none without any."""
+    homes = connection.execute("""
+        SELECT household_id FROM (
+            SELECT household_id, valid_until FROM residents WHERE superseded_at IS NULL
+            QUALIFY row_number() OVER (PARTITION BY resident_id ORDER BY valid_from DESC) = 1)
+        GROUP BY household_id HAVING bool_and(coalesce(valid_until <= current_date, false))
+        INTERSECT SELECT household_id FROM (
+            SELECT household_id, valid_until FROM households WHERE superseded_at IS NULL
+            QUALIFY row_number() OVER (PARTITION BY household_id ORDER BY valid_from DESC) = 1)
+        WHERE valid_until IS NULL ORDER BY 1""").fetchall()
+    words = say(
+        "登记的人都已迁出或去世，这一户照样当作还在",
+        "count although everybody registered there has left or died",
+    )
+    todo = say("搬空的请在住户表填 valid_until", "give valid_until to those that are empty")
+    names = tuple(home for (home,) in homes[:EXAMPLES])
+    return [Finding(Weight.NOTE, "households", words, todo, len(homes), names)] if homes else []

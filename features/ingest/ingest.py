@@ -19,7 +19,7 @@ from features.exports.ages import births_from_ages
 from features.exports.causes import causes
 from features.exports.comparison import Handed, compare_export, few_gone, refused_line, tables_gone
 from features.exports.dates import corrections_from, covered_until, is_older, sql_time
-from features.exports.departures import end_departed, release_workers
+from features.exports.departures import empty_homes, end_departed, release_workers
 from features.exports.identities import changed_identities
 from features.exports.row_numbers import ALIKE, match_rows
 from features.findings import Finding, Weight
@@ -173,7 +173,8 @@ def _open(directory: Path, workspace: Path, require: bool) -> tuple[IngestReport
     with report.stage("read"):
         found = find_tables(directory)
         report.unread_files, report.unread_refusals = found.unread, [*found.unreadable]
-        report.findings += [Finding(Weight.PROTECT, directory.name, line) for line in found.unreadable]
+        where = say("目录", "directory")
+        report.findings += [Finding(Weight.PROTECT, where, line) for line in found.unreadable]
         if require:
             require_tables(directory, found.tables)
         settings = take_settings(directory, workspace)
@@ -190,7 +191,7 @@ def _load(run: _Ingest, found: Found, everything: bool) -> None:
         begin(run.connection)
         _store(run, files, everything)
         run.report.findings += who_findings(run.connection, run.community, date.today())
-        run.report.findings += exclusion_findings(run.connection, run.community)
+        run.report.findings += exclusion_findings(run.connection, run.community) + empty_homes(run.connection)
 
 
 def _stage(run: _Ingest, found: Found) -> dict[str, TableFile]:
@@ -360,15 +361,14 @@ def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> No
     since = Since(
         None if older else corrections_from(connection, export.ends), sql_time(covered) if covered else None
     )
-    late = {}
+    late: dict[str, int] = {}
     for table, file in files.items():
         counts = report.tables[table]
         stored = upsert(connection, table, good_rows(table), file.columns, file.attributes, since)
         counts.new, counts.corrected = stored.new, stored.corrected
         total = one_value(connection, f"SELECT count(*) FROM {good_rows(table)}")
         counts.unchanged = total - counts.new - counts.corrected
-        if stored.late:
-            late[table] = stored.late
+        late |= {table: stored.late} if stored.late else {}
         if table == REFUSALS:
             unknown = f"(SELECT * FROM {staged(table)} WHERE {PROBLEM} = {text(no_household())})"
             keep_waiting(connection, unknown)

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -303,14 +303,16 @@ def _when(cells: dict[str, Any], layout: Layout, zone: str, period: Period) -> t
 
 
 def _register_days(cells: dict[str, Any], layout: Layout, zone: str, period: Period) -> dict[str, str]:
-    """Read from when and until when a row of a register holds: 2023.5 from the first of May; leave out unread ones."""
+    """Read from when and until when a row of a register holds: 2023.5 from the first or until the last day of May."""
     days = {}
     for field in ("valid_from", "valid_until") if layout.shape not in EVENTS else ():
         for name in layout.named(field)[:1]:
             moment = read_when(cells[name], zone, period)
             month = period_in(cell_text(cells[name]))
-            if moment is None and field == "valid_from" and month.year and month.month:
-                moment = datetime(month.year, month.month, 1)
+            if moment is None and month.year and month.month:
+                first = date(month.year, month.month, 1)
+                day = first if field == "valid_from" else month.last_day() or first
+                moment = datetime(day.year, day.month, day.day)
             if moment:
                 days[field] = str(moment.date())
     return days

@@ -523,10 +523,13 @@ def test_marks_of_web_pages_and_answers_that_say_nothing_are_no_text(tmp_path: P
 
 
 def test_a_month_from_which_a_register_holds_is_read_as_its_first_day(tmp_path: Path) -> None:
-    head = ["户主", "家庭住址", "困难类型", "登记日期"]
-    rows = [[f"张{at}", f"{at}-1-101", "低保", said] for at, said in enumerate(["2023.5", 45000, "不详"], 1)]
+    head = ["户主", "家庭住址", "困难类型", "登记日期", "迁出日期"]
+    ends = ["2024年5月", "2024.2", ""]
+    told = zip(["2023.5", 45000, "不详"], ends, strict=True)
+    rows = [[f"张{at}", f"{at}-1-101", "低保", *said] for at, said in enumerate(told, 1)]
     _, records = mapped(book_of(tmp_path / "花名册.xlsx", head, *rows))
     assert records["valid_from"].tolist() == ["2023-05-01", "2023-03-15", "不详"]
+    assert records["valid_until"].tolist() == ["2024-05-31", "2024-02-29", ""]
 
 
 @pytest.mark.parametrize("ending", [".xlsx", ".txt"])

@@ -250,3 +250,19 @@ def test_ends_of_households_do_not_depend_on_the_order_of_rows():
     ]
     found = [at(make_records(order), "2024-02-01").present for order in (rows, rows[::-1])]
     assert not np.any(found)
+
+
+def test_a_household_whose_people_have_all_left_is_told(tmp_path):
+    office = Office(tmp_path)
+    gone = {"H1": ("2024-02-01", "2024-03-01"), "H2": ("2024-02-01", ""), "H3": ()}
+    people = [
+        {"resident_id": f"{home}{n}", "household_id": home, "valid_from": "2024-01-01", "valid_until": end}
+        for home, ends in gone.items()
+        for n, end in enumerate(ends)
+    ]
+    report = office.hand_in([home(1), home(2), home(3)], residents=people)
+    line = (
+        "households: 登记的人都已迁出或去世，这一户照样当作还在：H1，共 1 处；搬空的请在住户表填 valid_until"
+    )
+    assert line in report.lines()
+    assert "登记的人都已" not in "\n".join(office.hand_in([home(1, valid_until="2024-03-01")]).lines())

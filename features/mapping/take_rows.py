@@ -221,10 +221,13 @@ def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[di
     record["age_on"] = day.isoformat() if day else ""
     struck = say("有划掉的格：仍有效的请去掉删除线", "a cell is struck through: unstrike it where it holds")
     record["aside"] = struck if row.struck else _aside(record, layout, unread)
-    if layout.shape != "days" or record["aside"]:
+    doors = mentions(record["address"]) if layout.shape == "refusals" and not record["aside"] else ()
+    if len(doors) > 1:  # a cell that names several refuses for each of them
+        yield from ({**record, "address": door.address, "person": door.person or ""} for door in doors)
+    elif layout.shape == "days" and not record["aside"]:
+        yield from _entries(record)
+    else:
         yield record
-        return
-    yield from _entries(record)
 
 
 def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:

@@ -649,6 +649,7 @@ def test_every_row_of_a_list_of_refusals_refuses_for_the_household_that_it_means
         [3, homes[2].head[0], f"{homes[2].building}-{homes[2].unit}-{homes[2].room}", "", "4月5日", ""]
     )
     page.append([4, other[0], "", other[3], "", ""])
+    page.append([4, "", f"{town.homes[24].door}、{town.homes[25].door}", "", "", ""])
     page.append([5, "某某", "大榕树旁", "", "", ""])
     page.append([6, "", "", "", "2025-04-09", "电话拒绝"])
     book.save(raw / "拒访名单.xlsx")
@@ -664,9 +665,10 @@ def test_every_row_of_a_list_of_refusals_refuses_for_the_household_that_it_means
     taken, _ = take_in(raw, workspace)
     records = read_records(workspace)
     refusing = {doors(records)[at] for at in records.opt_outs.household}
-    assert refusing == {*doors_of, town.homes[20].door} and len(records.household_ids) == 30
+    both = {town.homes[24].door, town.homes[25].door}
+    assert refusing == {*doors_of, town.homes[20].door, *both} and len(records.household_ids) == 30
     said = "\n".join(taken.report.unread_refusals)
-    assert "第 6 行写了谢绝走访，但不知道是哪一户" in said and "第 7 行写了谢绝走访，但这一行没有用" in said
+    assert "第 7 行写了谢绝走访，但不知道是哪一户" in said and "第 8 行写了谢绝走访，但这一行没有用" in said
     assert len(taken.report.unread_refusals) == 2
     again = ingest_directory(raw, workspace).report.tables["opt_outs"]
     assert (again.new, again.corrected) == (0, 0)

@@ -100,8 +100,7 @@ def spoken_refusals(
     """Add the households of which a text says that they want no visits to the table ``refusing``.
 
     connection: with the table ``refusing``, and the rows of ``table`` as ``staged_TABLE``.
-    rows: its rows as they came.
-    columns: the contract's columns that its file has.
+    rows, columns: its rows as they came, and the contract's columns that its file has.
     of_ledgers: whether rows that only may refuse are told by their ledgers.
     """
     if table not in SPOKEN:
@@ -138,16 +137,17 @@ def spoken_refusals(
         if not of_ledgers or TABLES[table].attributes:
             findings += _unsure(connection, table, column, unsure)
         connection.unregister("speaking")
-    if table == "feedback" and "kind" in columns:  # those of known households act by themselves
-        findings += _of_nobody(
-            connection, table, "kind", f"(FROM staged_{table} WHERE kind = {text(REFUSAL)})"
-        )
-        connection.execute(
-            f"INSERT INTO refusing SELECT household_id, recorded_at::VARCHAR, NULL FROM staged_{table}"
-            f" WHERE kind = {text(REFUSAL)} AND household_id IS NOT NULL"
-            " AND household_id NOT IN (SELECT household_id FROM known_households)"
-        )
-    return findings
+    return findings + _refused_by_kind(connection) if table == "feedback" and "kind" in columns else findings
+
+
+def _refused_by_kind(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
+    """Add those that feedback's kind tells; of known households it acts by itself."""
+    rows = f"(FROM staged_feedback WHERE kind = {text(REFUSAL)})"
+    connection.execute(
+        f"INSERT INTO refusing SELECT household_id, recorded_at::VARCHAR, NULL FROM {rows} told WHERE household_id"
+        " IS NOT NULL AND household_id NOT IN (SELECT household_id FROM known_households)"
+    )
+    return _of_nobody(connection, "feedback", "kind", rows)
 
 
 def refused_by(connection: duckdb.DuckDBPyConnection, rows: str, where: str, words: str) -> list[Finding]:

@@ -47,6 +47,7 @@ _FOR_ALL = re.compile(r"^(?:等|两户|三户|几户|各户)?.{0,4}(?:均|都|�
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]{0,300}>|https?://[^\s<>，。；]+")
 NOTHING = ("无", "没有", "暂无", "无。", "没有。", "无意见", "没有意见", "无建议", "暂时没有", "/", "-")
 _WHO = ("household_id", "address", "person", "phone", "id_card")  # fields that tell whose a row is
+_ROOM = re.compile(r"(?<!\d)(\d{3,4})(?![\d室房号幢栋单-])")  # a bare number of a room
 _REPEATED = re.compile(r"\.\d+$")
 
 
@@ -221,7 +222,8 @@ def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[di
     record["age_on"] = day.isoformat() if day else ""
     struck = say("有划掉的格：仍有效的请去掉删除线", "a cell is struck through: unstrike it where it holds")
     record["aside"] = struck if row.struck else _aside(record, layout, unread)
-    doors = mentions(record["address"]) if layout.shape == "refusals" and not record["aside"] else ()
+    refuses_here = layout.shape == "refusals" and not record["aside"]
+    doors = mentions(_ROOM.sub(r"\1室", record["address"])) if refuses_here else ()
     if len(doors) > 1:  # a cell that names several refuses for each of them
         yield from ({**record, "address": door.address, "person": door.person or ""} for door in doors)
     elif layout.shape == "days" and not record["aside"]:

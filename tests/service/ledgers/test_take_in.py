@@ -649,7 +649,7 @@ def test_every_row_of_a_list_of_refusals_refuses_for_the_household_that_it_means
         [3, homes[2].head[0], f"{homes[2].building}-{homes[2].unit}-{homes[2].room}", "", "4月5日", ""]
     )
     page.append([4, other[0], "", other[3], "", ""])
-    page.append([4, "", f"{town.homes[24].door}、{town.homes[25].door}", "", "", ""])
+    page.append([4, "", f"{town.homes[24].door[:-1]}、{town.homes[25].room}", "", "", ""])
     page.append([5, "某某", "大榕树旁", "", "", ""])
     page.append([6, "", "", "", "2025-04-09", "电话拒绝"])
     book.save(raw / "拒访名单.xlsx")

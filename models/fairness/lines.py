@@ -69,7 +69,7 @@ def less_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
     names = dict(zip(groups.ids, groups.names, strict=True))
     return [
         say(
-            f"{names[row['group']].here}：排进名单的只有该排的 {row['list_over_need']:.0%}",
+            f"{names[row['group']].here}：照需要该排 100 户的，只排了 {100 * row['list_over_need']:.0f} 户",
             f"{names[row['group']].here}: listed for only {row['list_over_need']:.0%} of their share of need",
         )
         for row in clearly_less(table).to_dict("records")

@@ -152,10 +152,10 @@ def _rules(verdicts: pd.DataFrame, known: Known) -> list[str]:
     judged = verdicts[(verdicts["need"] != ALL) & (verdicts["verdict"] != FEW)]
     chosen = {need.id: need.ranking for need in known.community.needs}
     by_model = int((judged["verdict"] == MODEL).sum())
-    better = f"其中 {by_model} 项" if by_model else "没有一项"
+    better = f"有 {by_model} 项" if by_model else "没有一项"
     lines = say_line(
-        f"{len(judged)} 项需求有结论，{better}用模型明显更好",
-        f"{len(judged)} needs can be judged: the model is clearly better for {by_model}",
+        f"拿 {len(judged)} 项需求比过：{better}用模型明显好过简单规则",
+        f"{len(judged)} needs can be judged: the model is clearly better than a rule for {by_model}",
     )
     for rule in CHOOSABLE:
         needs = [need for need in judged["need"][judged["verdict"] == rule] if chosen[need] == "model"]
@@ -183,7 +183,8 @@ def _groups(groups: pd.DataFrame, known: Known) -> list[str]:
     names = dict(zip(members.ids, members.names, strict=True))
     listed = say("、", ", ").join(names[group].here for group in less if group in names)
     return say_line(
-        f"{listed}：排进名单的明显偏少；可提高 outreach.explore_share，或设 outreach.parity",
+        f"{listed}：照需要来说，名单上排得明显偏少；可在 community.yaml 里调高 outreach.explore_share（抽签走访的份额），"
+        "或写上 outreach.parity（各类人照需要分）",
         f"{listed}: clearly fewer on lists than in need; raise outreach.explore_share, or set outreach.parity",
     )
 

@@ -100,7 +100,7 @@ def _show_registered(workspace: Path, registered: "Registered", command: str) ->
     show([*registered.lines, *registered.decision.reasons[:MOST_REASONS]])
     if registered.promoted:
         enter_command(workspace, "model.promote", f"version {registered.version}, by {command}")
-    show([_in_force(registered.version, registered.promoted)])
+    show([in_force_line(registered.version, registered.promoted)])
 
 
 @group.command(
@@ -139,13 +139,15 @@ def borrow(workspace: Path, workspaces: tuple[Path, ...], as_of: date | None) ->
     _show_registered(workspace, registered, "borrow")
 
 
-def _in_force(version: int, promoted: bool) -> str:
+def in_force_line(version: int, promoted: bool) -> str:
     """Say whether a new version is in force, and else how to put it there."""
     if promoted:
         return say(f"版本 {version} 已启用", f"version {version} is the champion now")
     return say(
-        f"版本 {version} 未启用；要启用请运行 xianying promote {version}",
-        f"version {version} is not in force; to put it in force run xianying promote {version}",
+        f"版本 {version} 没有启用，上面写着它比在用的差在哪；在用的模型照用，周一名单照出，不用做什么。"
+        f"看过了还是要换，才运行 xianying promote {version}",
+        f"version {version} is not in force, the lines above say where it is worse; the champion stays, lists are made as"
+        f" before, and there is nothing to do. To put it in force all the same run xianying promote {version}",
     )
 
 

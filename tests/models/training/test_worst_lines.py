@@ -30,13 +30,14 @@ def test_what_follows_from_a_simple_rule_being_enough_is_said_with_the_setting()
     (judged, rule) = lines(
         [], [("all", "model"), ("meals", "same_season"), ("childcare", "model"), ("refuge", "few")]
     )
-    assert judged == "2 项需求有结论，其中 1 项用模型明显更好"
+    assert judged == "拿 2 项需求比过：有 1 项用模型明显好过简单规则"
     assert rule.startswith("老年助餐：简单规则就够") and "ranking: same_season" in rule
 
 
 def test_no_need_for_which_the_model_is_better_is_said_in_words() -> None:
     assert (
-        lines([], [("all", "model"), ("meals", "same_season")])[0] == "1 项需求有结论，没有一项用模型明显更好"
+        lines([], [("all", "model"), ("meals", "same_season")])[0]
+        == "拿 1 项需求比过：没有一项用模型明显好过简单规则"
     )
 
 

@@ -20,6 +20,7 @@ from week_lists import change, fill
 from features.contract.community import read_community
 from features.store.reader import read_records
 from service.cli.commands import commands
+from service.cli.model_commands import in_force_line
 from service.console.terminal import run
 from service.web.base.settings import command_settings
 from service.web.database.engine import open_database
@@ -259,6 +260,12 @@ def test_lists_follow_changed_settings_without_new_records(town: TinyTown, xiany
     xianying(town.workspace, "outreach", "--as-of", AS_OF)
     assert "childcare" not in set(pd.read_parquet(week / "outreach.parquet")["need"])
     assert "childcare" not in set(pd.read_parquet(week / "scores.parquet")["need"])
+
+
+def test_a_version_that_the_gate_refused_asks_nobody_to_put_itin_force_line() -> None:
+    line = in_force_line(3, promoted=False)
+    assert "在用的模型照用，周一名单照出，不用做什么" in line
+    assert line.index("不用做什么") < line.index("xianying promote 3")
 
 
 def test_versions_are_promoted_and_rolled_back_by_hand(town: TinyTown, xianying: Xianying) -> None:

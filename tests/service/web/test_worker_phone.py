@@ -212,6 +212,17 @@ def test_a_neighbour_who_looks_at_the_list_learns_nothing(server, browser):
         assert "邻居" not in shown and "申请" not in shown
 
 
+def test_a_page_that_is_printed_leaves_out_what_stands_behind_a_tap(server, browser):
+    with browsing(browser, server) as page:
+        kept_list(page)
+        open_household(page, 0)
+        page.get_by_text("为什么来问").first.click()
+        expect(page.locator(".why p").first).to_be_visible()
+        page.emulate_media(media="print")
+        expect(page.locator(".why p").first).to_be_hidden()
+        expect(page.locator("h1")).to_be_visible()
+
+
 def test_everything_can_be_read_and_pressed_with_a_thumb(server, browser):
     with browsing(browser, server) as page:
         kept_list(page)

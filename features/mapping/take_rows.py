@@ -222,14 +222,21 @@ def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[di
     record["age_on"] = day.isoformat() if day else ""
     struck = say("有划掉的格：仍有效的请去掉删除线", "a cell is struck through: unstrike it where it holds")
     record["aside"] = struck if row.struck else _aside(record, layout, unread)
-    refuses_here = layout.shape == "refusals" and not record["aside"]
-    doors = mentions(_ROOM.sub(r"\1室", record["address"])) if refuses_here else ()
+    doors = mentions(_ROOM.sub(r"\1室", record["address"])) if _refuses_here(record, layout) else ()
     if len(doors) > 1:  # a cell that names several refuses for each of them
         yield from ({**record, "address": door.address, "person": door.person or ""} for door in doors)
     elif layout.shape == "days" and not record["aside"]:
         yield from _entries(record)
     else:
         yield record
+
+
+def _refuses_here(record: dict[str, Any], layout: Layout) -> bool:
+    """Whether a record that can be used refuses visits at the doors of its address."""
+    if record["aside"] or layout.shape not in ("refusals", "visits", "requests"):
+        return False
+    said = f"{record.get('category', '')} {record.get('text', '')}"
+    return bool(record.get("refusal")) or refuses_visits(said, layout.shape == "requests")
 
 
 def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:

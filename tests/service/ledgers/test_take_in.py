@@ -348,10 +348,15 @@ def test_a_refusal_in_a_visits_text_binds(tmp_path: Path) -> None:
     visits_of(raw / "走访2.xlsx", home, "家人表示拒绝走访，不要再来")
     other = town.homes[7]
     visits_of(raw / "走访3.xlsx", other, "漏水；谢绝走访", told_in="民情类别")
+    both = town.homes[12:14]
+    book = load_workbook(raw / "走访2.xlsx")
+    book.active.append(["2025-04-02", "", f"{both[0].door}、{both[1].room}", "", "都谢绝走访"])
+    book.save(raw / "走访2.xlsx")
     map_all(raw, workspace)
     take_in(raw, workspace)
     records = read_records(workspace)
-    assert {doors(records)[at] for at in records.opt_outs.household} == {home.door, other.door}
+    refusing = {doors(records)[at] for at in records.opt_outs.household}
+    assert refusing == {home.door, other.door, *(one.door for one in both)}
 
 
 @pytest.mark.parametrize(

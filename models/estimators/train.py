@@ -207,7 +207,8 @@ class Trainer:
         of_row = self.table.need
         for need in np.flatnonzero(used).tolist():
             now, ahead = rows[of_row[rows] == need], later[of_row[later] == need]
-            if self.table.label[now].sum() < FEWEST_FOR_PLAIN or (rounds is None and not len(ahead)):
+            never_seen = not len(ahead) if rounds is None else not rounds[need]  # how many rounds it takes
+            if never_seen or self.table.label[now].sum() < FEWEST_FOR_PLAIN:
                 continue
             if rounds is not None:
                 trees[need] = self.boost(seeded, now, None, rounds[need], ahead)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from models.dataset.sample import Table
 from models.estimators import train
 from models.estimators.offset import EXPECTED
-from models.estimators.train import Trainer, shared_rounds
+from models.estimators.train import Rounds, Trainer, shared_rounds
 
 NEEDS = st.lists(
     st.tuples(st.integers(1, 500), st.integers(0, 5000), st.integers(0, 40)), min_size=1, max_size=8
@@ -66,3 +66,9 @@ def test_trees_of_a_need_that_would_stop_at_once_are_grown_on_towards_those_of_a
     alone = plain_rounds()
     assert alone[1] == 1 and together[1] > 5
     assert alone[0] >= together[0] > 10
+
+
+def test_a_need_that_no_fold_could_grow_trees_of_is_left_to_the_trees_over_all_needs():
+    trainer = Trainer(frequent_and_rare(), 2, threads=1)
+    members, _ = trainer.fit_whole(Rounds(5, (8, 0)), np.ones((2, 3), dtype=bool))
+    assert members.plain.keys() == {0}

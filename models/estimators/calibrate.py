@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
+from models.estimators.level_weight import USUAL_ERROR, drawn_together
 from models.estimators.penalised_glm import NormalPrior, fit_penalised_logistic
 
 SLOPE_SPREAD = 0.15  # prior standard deviation of a need's slope around the shared one
-INTERCEPT_SPREAD = 0.3
+INTERCEPT_SPREAD = 0.3  # of a need's level, also of what is missed on every day
+TINY = 1e-12
 FARTHEST_SHIFT = 1.5  # log-odds
 ANY_SHIFT = 20.0  # log-odds
 BOUND_WIDTH = 1e-6
@@ -46,7 +48,7 @@ def fit_calibration(
     needs: int,
     repeats: float = 1.0,
 ) -> Calibration:
-    """Fit slopes and intercepts by logistic regression: a shared pair, then each need's pulled towards it.
+    """Fit each need's slope by logistic regression, pulled towards a shared one, and its intercept by what days missed.
 
     score: float [rows], out-of-time log-odds.
     label: int8 or bool [rows].
@@ -61,22 +63,54 @@ def fit_calibration(
     """
     if not label.any() or label.all():
         return no_calibration(needs)
-    weight = 1.0 / repeats
-    slope = np.maximum(_slopes(score, label, need, day, needs, weight), 0.2)
-    sloped = slope[need] * score
-    tight = np.array([1e-3, 2.0])
-    shared = _fit(sloped, label, weight, np.array([1.0, 0.0]), tight)
-    intercept = np.zeros(needs)
-    for index in range(needs):
+    slope = np.maximum(_slopes(score, label, need, day, needs, 1.0 / repeats), 0.2)
+    return Calibration(slope, _intercepts(slope[need] * score, score, label, need, day, needs, repeats))
+
+
+def _intercepts(
+    sloped: np.ndarray,
+    score: np.ndarray,
+    label: np.ndarray,
+    need: np.ndarray,
+    day: np.ndarray,
+    needs: int,
+    repeats: float,
+) -> np.ndarray:
+    """Compute intercepts that keep the sum of each need's probabilities, and add what was missed on every day."""
+    kept = np.zeros(needs)
+    for index in np.unique(need):
         of_need = need == index
-        center = np.array([1.0, shared[1]])
-        spread = np.array([1e-3, INTERCEPT_SPREAD])
-        intercept[index] = (
-            _fit(sloped[of_need], label[of_need], weight, center, spread)[1]
-            if label[of_need].any()
-            else shared[1]
-        )
-    return Calibration(slope, intercept)
+        kept[index] = shift_to(sloped[of_need], float(expit(score[of_need]).mean()), ANY_SHIFT)
+    which = np.unique(day, return_inverse=True)[1] * needs + need
+    cells, first = np.unique(which, return_index=True)
+    missed = _observed_levels(sloped + kept[need], label, which)[first]
+    chance = 1 / (np.bincount(which, label)[cells] + 1)
+    return kept + _lasting(missed, chance, cells % needs, needs, repeats)
+
+
+def _lasting(
+    missed: np.ndarray, chance: np.ndarray, need: np.ndarray, needs: int, repeats: float
+) -> np.ndarray:
+    """Estimate how much of what single days missed is missed on every day: float64 [needs] log-odds.
+
+    missed: float64 [cells], by day and need. chance: float64 [cells], variance of the day's number of requests, as a
+    logarithm. need: int [cells].
+
+    A mean is worth as much as days agree: what they scatter beyond chance, drawn to that of all needs, is its error, by
+    which it is shrunk. Members of a fold saw less than those that are used: most of what they missed has been learnt.
+    """
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return np.bincount(need, values, needs)
+
+    precision = USUAL_ERROR**2 / (USUAL_ERROR**2 + chance)
+    days = np.maximum(total(precision), TINY)
+    apart = missed - (total(precision * missed) / days)[need]
+    free = days - total(precision**2) / days  # the mean takes one
+    scatter = drawn_together(total(precision * (apart**2 - chance)) / repeats, free / repeats)
+    weight = 1 / (chance + scatter[need])
+    evidence = np.maximum(total(weight), TINY)
+    return total(weight * missed) / evidence / (1 + repeats / (evidence * INTERCEPT_SPREAD**2))
 
 
 def _slopes(
@@ -85,7 +119,7 @@ def _slopes(
     """Fit slopes within a day and need, pulled towards a shared one: float64 [needs]."""
     which = np.unique(day, return_inverse=True)[1] * needs + need
     heavy = expit(score)
-    center = np.bincount(which, heavy * score) / np.maximum(np.bincount(which, heavy), 1e-12)
+    center = np.bincount(which, heavy * score) / np.maximum(np.bincount(which, heavy), TINY)
     apart = score - center[which]  # centred, so that slope and levels can be fitted in turn
     slope = np.ones(needs)
     for _ in range(LEVELS_AND_SLOPES):

@@ -56,7 +56,15 @@ def _squared_error(
     beyond = np.log((came + 0.5) / (forecast + 0.5)) ** 2 - chance
     precision = np.where(able, USUAL_ERROR**2 / (USUAL_ERROR**2 + chance), 0.0)
     independent = precision / overlap  # days, less where chance hides the error
-    of_need, seen = np.maximum((independent * beyond).sum(axis=0), 0.0), independent.sum(axis=0)
+    return drawn_together((independent * beyond).sum(axis=0), independent.sum(axis=0))
+
+
+def drawn_together(squares: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Estimate each need's mean square, drawn to one that all needs share: float64 [needs].
+
+    squares: float64 [needs], summed over days. days: float64 [needs], how many independent ones.
+    """
+    of_need = np.maximum(squares, 0.0)
     # the median, so that a need whose forecast fails leaves the others theirs
-    shared = np.median((USUAL_DAYS * USUAL_ERROR**2 + of_need) / (USUAL_DAYS + seen))
-    return (SHARED_DAYS * shared + of_need) / (SHARED_DAYS + seen)
+    shared = np.median((USUAL_DAYS * USUAL_ERROR**2 + of_need) / (USUAL_DAYS + days))
+    return (SHARED_DAYS * shared + of_need) / (SHARED_DAYS + days)

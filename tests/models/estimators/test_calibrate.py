@@ -28,6 +28,12 @@ def test_calibrated_probabilities_sum_to_what_was_observed():
     assert expit(found.log_odds(score, need)).sum() == pytest.approx(label.sum(), rel=0.03)
 
 
+def test_a_level_that_older_members_missed_by_ever_less_is_not_carried_on():
+    score, label, need, day = rows(1.4, [1.6, 0.8, 0.0])
+    found, newest = fit_calibration(score, label, need, day, 1), day == day.max()
+    assert expit(found.log_odds(score[newest], need[newest])).sum() < 1.4 * label[newest].sum()
+
+
 def test_a_need_without_requests_takes_what_all_needs_share():
     score, label, need, day = rows(0.7, [0.0, 0.0])
     need = need + (np.arange(len(need)) % 2)

@@ -216,13 +216,14 @@ class IngestReport:
             places = tuple(self.isolated_places)
             findings.append(Finding(Weight.LOOK, say("日期", "dates"), words, todo, self.isolated, places))
         unread = [f"{file}: {', '.join(columns)}" for file, columns in self.unread_columns.items()]
-        for what, names in (
-            (say("没有用到的文件", "files not read"), self.unread_files),
-            (say("没有用到的列", "columns not read"), unread),
-            (say("community.yaml 里没有用到的键", "keys of community.yaml not read"), self.unread_keys),
+        ledgers = say("是台账的，请先运行 xianying map 文件", "of a ledger run xianying map FILE first")
+        for what, names, todo in (
+            (say("没有用到的文件", "files not read"), self.unread_files, ledgers),
+            (say("没有用到的列", "columns not read"), unread, ""),
+            (say("community.yaml 里没有用到的键", "keys of community.yaml not read"), self.unread_keys, ""),
         ):
             if names:
-                findings.append(Finding(Weight.NOTE, what, "; ".join(names)))
+                findings.append(Finding(Weight.NOTE, what, "; ".join(names), todo))
         return findings
 
 

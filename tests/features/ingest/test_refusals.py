@@ -197,7 +197,7 @@ def test_a_workbook_with_a_sheet_of_refusals_stops_the_run_whatever_it_is_called
 
 def test_a_file_of_something_else_is_named_and_stops_nothing(tiny_town: TinyTown) -> None:
     (tiny_town.directory / "低保户.csv").write_text("户号,登记日期\nH03,2024-04-01\n", encoding="utf-8")
-    assert "没有用到的文件: 低保户.csv" in "\n".join(tiny_town.ingest().lines())
+    assert "没有用到的文件: 低保户.csv；是台账的，请先运行 xianying map 文件" in tiny_town.ingest().lines()
 
 
 @pytest.mark.parametrize("title", ["拒绝走访名单", "勿扰"])

@@ -24,7 +24,8 @@ _ON_THE_WAY = re.compile(
 _DOOR = re.compile(
     rf"{_PLACE}第?{_NUMBER}{_MARK}(?:-?第?{_NUMBER}{_MARK}){{0,4}}(?:-?{_NUMBER}(?:室|房|户|号)?(?!\d|岁|元|年|月|日|人|次|个|米|点))?"
     rf"|{_PLACE}(?<!\d)\d{{1,3}}[-#](?:\d{{1,2}}-)?\d{{3,4}}(?!\d)"
-    rf"|(?<=[、,，;；和及\s。])(?<!\d)\d{{3,4}}(?:室|房|户)?(?=[一-鿿*])(?![岁元年月日人次个米点号度])"
+    rf"|(?<=[、,，;；和及/\s。])(?<!\d)\d{{3,4}}(?:室|房|户)?(?=[一-鿿*])(?![岁元年月日人次个米点号度])"
+    rf"|(?<=[、,/和及])(?P<listed>\d{{3,4}}(?:室|房|户)?)(?=[\s、,/;。]|$)"  # of a list, where a door stands before it
 )
 # what stands behind a name
 _SAYING = (
@@ -41,7 +42,7 @@ _NUMERAL = r"[零〇○一二三四五六七八九十百两]+"
 _OF_DOOR = re.compile(
     rf"{_NUMERAL}(?=号楼|单元|[幢栋座梯门组社楼层室号#])|(?<=[幢栋座元门楼层])第?{_NUMERAL}(?=[室幢栋单]|$|[^一-鿿])"
 )
-_BETWEEN = re.compile(r"^[\s、,，;；。:：]+|[\s、,，;；。:：和及]+$")
+_BETWEEN = re.compile(r"^[\s、,，;；。:：]+|[\s、,，;；。:：/和及]+$")
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,17 @@ def mentions(text: str) -> list[Mention]:
     [('3幢2单元501', '张某', ''), ('3幢2单元502室', '李某', '反映漏水')]
     >>> [(one.address, one.person) for one in mentions("今天走访了金域蓝湾3幢501张某，上午到4幢302")]
     [('金域蓝湾3幢501', '张某'), ('金域蓝湾4幢302室', '')]
+    >>> [one.address for one in mentions("1幢1单元201、202,203 谢绝走访，已修200元")]
+    ['1幢1单元201', '1幢1单元202室', '1幢1单元203室']
     >>> [(one.person, one.text) for one in mentions("3幢501张 三反映漏水；502李四本人想找工作；601王 无人")]
     [('张 三', '反映漏水'), ('李四', '本人想找工作'), ('王', '无人')]
     """
     plain = unicodedata.normalize("NFKC", text.replace("\n", "。"))
     plain = _OF_DOOR.sub(lambda match: arabic(match[0].removeprefix("第")), re.sub(r"[—–−－~]+", "-", plain))
-    doors = list(_DOOR.finditer(plain))
+    doors: list[re.Match[str]] = []
+    for match in _DOOR.finditer(plain):
+        if not match["listed"] or (doors and doors[-1].end() == match.start() - 1):
+            doors.append(match)
     if not doors:
         return []
     ends = [*(match.start() for match in doors[1:]), len(plain)]

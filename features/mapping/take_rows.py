@@ -386,7 +386,11 @@ def _entries(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**record, "aside": say("没有找到门牌", "no door is named")}
     said = [place.text for place in places]
     for at in range(len(places) - 2, -1, -1):
-        if not said[at] and _FOR_ALL.match(said[at + 1]):
-            said[at] = said[at + 1]
+        after = said[at + 1]
+        # of rooms without names the last one's refusal is everybody's
+        if not said[at] and (
+            _FOR_ALL.match(after) or (not places[at].person and refuses_visits(after, False))
+        ):
+            said[at] = after
     for place, text in zip(places, said, strict=True):
         yield {**record, "address": place.address, "person": place.person or "", "text": text}

@@ -483,6 +483,24 @@ def test_days_of_a_diary_are_loaded_door_by_door(tmp_path: Path) -> None:
     assert len(diary) == 25 and (diary["entry"] > 0).any()
 
 
+@pytest.mark.parametrize("between", ["、", "，", "/"])
+def test_a_list_of_rooms_in_a_diary_refuses_for_each_of_them(between: str, tmp_path: Path) -> None:
+    town = ledger_town(30, 25)
+    raw, workspace = make_office(tmp_path, town)
+    (raw / "走访台账.xlsx").unlink()
+    write_days(town, raw / "民情日记.xlsx")
+    first, second = town.homes[12:14]
+    book = load_workbook(raw / "民情日记.xlsx")
+    page = book.worksheets[0]
+    day = page.max_row
+    page.cell(day - 1, 3).value = f"{first.door}{between}{second.room} 谢绝走访"
+    book.save(raw / "民情日记.xlsx")
+    map_all(raw, workspace)
+    take_in(raw, workspace)
+    records = read_records(workspace)
+    assert {doors(records)[at] for at in records.opt_outs.household} == {first.door, second.door}
+
+
 def test_map_shows_no_personal_data_and_asks_before_it_keeps(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

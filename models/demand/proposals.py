@@ -32,7 +32,8 @@ class Proposals:
     seats, low, high, begins (date), tell_by (date; None where people can join at any time), fund, organiser, cost (yuan,
     NaN unknown), short_of_money (bool), missing (yuan that the fund does not have; never planned).
     programmes: programme, left (seats; NaN without a number), told (bool: how many are taken is known, or it
-    is not open yet; else whoever asked since it opened), wanted. funds: fund, budget, spent, planned, left.
+    is not open yet; else whoever asked since it opened), wanted, whole_wanted (the sum of its needs' whole numbers, as
+    lists show them). funds: fund, budget, spent, planned, left.
     """
 
     needs: pd.DataFrame
@@ -104,6 +105,7 @@ def _fill_seats(
         seats = seats_left(programme, known, history, claims)
         left = np.nan if seats is None else float(seats)
         asked = float(unserved[covered].sum())
+        of_needs = unserved[covered].groupby(level="need").sum()
         share = 1.0 if np.isnan(left) else min(1.0, left / asked) if asked else 0.0
         served[programme.id] = (share * unserved).where(covered, 0.0)
         unserved = unserved - served[programme.id]
@@ -113,9 +115,10 @@ def _fill_seats(
                 "left": left,
                 "told": taken is not None or not runs_now(programme, known),
                 "wanted": asked,
+                "whole_wanted": int(of_needs.round().sum()),
             }
         )
-    return served, pd.DataFrame(rows, columns=["programme", "left", "told", "wanted"])
+    return served, pd.DataFrame(rows, columns=["programme", "left", "told", "wanted", "whole_wanted"])
 
 
 def _needs(

@@ -257,7 +257,7 @@ def _programme_columns(community: Community, funds: dict[str, str]) -> list[Colu
         (say("网格", "grids"), 12, lambda row: between.join(row["programme"].grids) or say("全社区", "all")),
         (say("名额", "seats"), 8, lambda row: rounded(row["programme"].seats)),
         (say("剩余", "left"), 8, left),
-        (say("想来的户", "wanted in the window"), 10, lambda row: round(float(row["wanted"]))),
+        (say("想来的户", "wanted in the window"), 10, lambda row: row["whole_wanted"]),
         (say("开放", "open"), 14, open_in),
         (say("组织方", "organiser"), 18, lambda row: row["programme"].organiser),
         (say("出资", "fund"), 16, lambda row: funds.get(row["programme"].fund, "")),

@@ -106,6 +106,15 @@ def test_seats_are_shared_in_proportion_by_the_needs_that_draw_on_them() -> None
     assert set(found.projects["kind"]) == {"run"}  # fewer than 20 households are left
 
 
+def test_what_a_programme_is_wanted_for_adds_up_as_the_list_of_needs_rounds_it() -> None:
+    found = proposals_of(known_of([CANTEEN]), {"meals": 0.1324, "daycare": 0.0774})
+    wanted = found.needs.set_index("need")["wanted"]
+    assert [round(number) for number in wanted[["meals", "daycare"]]] == [26, 15] and round(
+        wanted.sum()
+    ) == 42
+    assert found.programmes["whole_wanted"].tolist() == [41]
+
+
 def test_the_size_of_a_project_is_the_communitys() -> None:
     known = known_of([CANTEEN], projects={"smallest": 10})
     found = proposals_of(known, {"meals": 0.3, "daycare": 0.1})

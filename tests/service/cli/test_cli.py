@@ -19,6 +19,7 @@ from week_lists import change, fill
 
 from features.contract.community import read_community
 from features.store.reader import read_records
+from models.registry.registry import champion
 from service.cli.commands import commands
 from service.cli.model_commands import in_force_line
 from service.console.terminal import run
@@ -526,6 +527,7 @@ def test_a_monday_loads_nothing_that_only_ledgers_texts_and_deletions_need(
     workspace = tmp_path / "workspace"
     shutil.copytree(scored.workspace, workspace)
     open_database(command_settings(workspace)).engine.dispose()  # an office that runs the service
+    champion(workspace)  # other tests may have ended commands before the workspace had its copy
     heavy = "{'sklearn', 'scipy.stats', 'rjieba', 'openpyxl', 'pypinyin', 'mlflow', 'matplotlib'}"
     program = (
         "import sys; from service.cli.commands import commands; "

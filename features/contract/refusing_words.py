@@ -27,7 +27,7 @@ _UNWANTED = (  # what a resident says who wants no visits
 # those who do not let anybody in, or say so
 _KEPT_OUT = r"(?:不[让许准给肯]|拒不)(?:任何人|我们|社区|网格员|工作人员|人|再|进行)*(?:进[门屋家去入]|入内|入户|开门)"
 _KEPT_OUT += "|(?:不要|(?<![特个分])别)来了"
-_CURT = (  # what a note says of somebody who may have refused the visit, or something else
+_MAY_REFUSE = re.compile(  # what a note says of somebody who may have refused the visit, or something else
     r"婉拒|婉言谢绝|闭门羹|拒之门外|拒[不见]|避而不见|不[愿肯]见|不(?:予|愿|肯|太|想)?配合|[已被]拒|拒绝(?:了|沟通|交流|签字|接待|见面)?$"
 )
 _ASKS_FOR_NO_VISITS = re.compile(_UNWANTED)
@@ -35,7 +35,6 @@ _REFUSES = re.compile(
     rf"{_UNWANTED}|(?:拒绝|谢绝|不愿意?|不想|不接受|不同意)(?:再|被|接受)?(?:上门|联系|开门)|(?:不愿意?|不想)再?被打扰"
     rf"|{_KEPT_OUT}"
 )
-_MAY_REFUSE = re.compile(_CURT)
 _OTHERS = re.compile(  # who or what else may not be wanted at a door, or asked after
     "物业|保安|门[卫禁岗]|邻居|楼[上下]|对[门方]|推销|广告|收费|催[费收]|维修|修理|快递|外卖|中介|装修|施工|工人|垃圾|亲戚|家政|保险|贷款|房东|租客"
     "|上门(?:辅导|护理|体检|理发|康复|送|保洁|教)|(?:联系|走访)(?:子女|[儿孙]子|女儿|孙女|亲|家属|老伴|配偶)"

@@ -81,10 +81,9 @@ def take_rows(path: Path, mapping: Mapping, zone: str) -> pd.DataFrame:
             continue
         rows = list(_rows(sheet, layout))
         for row, period in zip(rows, _periods(rows, layout, zone, sheet_period(path, sheet)), strict=True):
-            place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": row.line}
-            entries = list(_records(row, layout, zone, period))
             records += [
-                {**place, "entry": at, "shape": layout.shape, **entry} for at, entry in enumerate(entries)
+                {**_place(path, sheet, row.line, at), "shape": layout.shape, **entry}
+                for at, entry in enumerate(_records(row, layout, zone, period))
             ]
     table = pd.DataFrame(records, columns=list(COLUMNS))
     texts = [*TEXTS, "aside"]
@@ -105,8 +104,12 @@ def _not_read(path: Path, sheet: LedgerSheet) -> Iterator[dict[str, Any]]:
         )
     )
     for line, row in zip(sheet.lines, sheet.rows, strict=True):
-        place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": line}
-        yield {**place, "entry": 0, "shape": "", "aside": aside, "text": _said(row)}
+        yield {**_place(path, sheet, line), "shape": "", "aside": aside, "text": _said(row)}
+
+
+def _place(path: Path, sheet: LedgerSheet, line: int, entry: int = 0) -> dict[str, Any]:
+    """Return where a record stands: the columns of ``SOURCE``."""
+    return dict(zip(SOURCE, (path.name, sheet.name, line, entry), strict=True))
 
 
 def _said(row: Sequence[Any]) -> str:
@@ -117,17 +120,15 @@ def _said(row: Sequence[Any]) -> str:
 def _refusing_comments(path: Path, sheet: LedgerSheet) -> Iterator[dict[str, Any]]:
     """Yield a record that is set aside for each comment that may refuse visits, and for such a title."""
     if may_refuse_visits(sheet.title, request=False):
-        place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": 1}
         aside = say("是表头上面的话，不是记录", "words above the header are no record")
-        yield {**place, "entry": 0, "shape": "", "aside": aside, "text": sheet.title}
+        yield {**_place(path, sheet, 1), "shape": "", "aside": aside, "text": sheet.title}
     for line, said in sheet.comments:
         if may_refuse_visits(said, request=False):
-            place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": line}
             aside = say(
                 "是批注，没有读：请写进 opt_outs，再删去批注",
                 "a comment is not read: put it into opt_outs, and delete the comment",
             )
-            yield {**place, "entry": 0, "shape": "visits", "aside": aside, "text": said.strip()}
+            yield {**_place(path, sheet, line), "shape": "visits", "aside": aside, "text": said.strip()}
 
 
 def _list_of_refusals(path: Path, sheet: LedgerSheet, layout: Layout | None) -> Iterator[dict[str, Any]]:
@@ -139,8 +140,8 @@ def _list_of_refusals(path: Path, sheet: LedgerSheet, layout: Layout | None) -> 
             "像是谢绝走访的名单，没有按谢绝读；请再运行 map，或加一列“是否拒访”",
             "seems to be a list of refusals and is not read as one: map it again, or add a column 是否拒访",
         )
-        place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": sheet.header_line or 1}
-        yield {**place, "entry": 0, "shape": "visits", "aside": aside, "refusal": "是"}
+        place = _place(path, sheet, sheet.header_line or 1)
+        yield {**place, "shape": "visits", "aside": aside, "refusal": "是"}
 
 
 def categories_of(sheets: Sequence[LedgerSheet], mapping: Mapping) -> list[str]:

@@ -69,7 +69,7 @@ def signal(counts: np.ndarray, streams: int, last_year: tuple[int, ...] = (YEAR,
             return None
         dispersion = _dispersion(history)
         references = [weeks * mean for mean in _levels(history, weeks, last_year)]
-        for up in (True, False)[weeks in SILENT :]:
+        for up in (False,) if weeks in SILENT else (True, False):
             if all(_tail(came, usual, dispersion, up) < level for usual in references):
                 return Signal(weeks, came, references[0], up)
     return None

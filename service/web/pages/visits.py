@@ -11,7 +11,7 @@ from service.web.auth.identities import SignedIn
 from service.web.base.access import Identity, Scope, permit
 from service.web.base.filters import refuse_unless_known
 from service.web.intake import reassignments
-from service.web.intake.results import results
+from service.web.intake.results import Results, results
 from service.web.pages.cards import Row, card, days_of, listed_week
 from service.web.pages.frame import page
 from service.web.published.reading import note, rows_in_sight
@@ -52,10 +52,11 @@ def visits(
     assigned = [row for row in rows if asker.worker_id and row["worker_id"] == asker.worker_id]
     own = bool(assigned) or _works(asker, week)
     shown = assigned if own and not everybody else rows
-    done = results(request, shown)
+    given = _given(asker, rows)
+    done = results(request, [*shown, *given])
     if shown:
         note(request, asker, "visits.read", dict.fromkeys(row["household_id"] for row in shown), week.as_of)
-    cards = [card(list(of_one), done, week, asker) for _, of_one in groupby(shown, _of_visit)]
+    cards = _cards(shown, done, week, asker)
     return page(
         request,
         asker,
@@ -70,7 +71,7 @@ def visits(
         if own and not everybody
         else _title(asker, grid, coordinators),
         others=len(rows) > len(shown),
-        given=_given(request, asker, week, rows) if not asker.everywhere else [],
+        given=_cards(given, done, week, asker),
         own=own,
         colleagues=_colleagues(request, asker, week, shown) if grid else {},
         weeks=_weeks(request, week),
@@ -84,11 +85,16 @@ def _works(asker: Identity, week: Week) -> bool:
     return bool(asker.worker_id) and any(worker["worker_id"] == asker.worker_id for worker in workers)
 
 
-def _given(request: Request, asker: Identity, week: Week, rows: list[Row]) -> list[Row]:
-    """Return the cards of the households that the asker has handed to a colleague, who may not have visited them yet."""
-    given = [row for row in rows if row.get("given_by") == asker.who and row["worker_id"] != asker.worker_id]
-    done = results(request, given)
-    return [card(list(of_one), done, week, asker) for _, of_one in groupby(given, _of_visit)]
+def _given(asker: Identity, rows: list[Row]) -> list[Row]:
+    """Return the rows that the asker has handed to a colleague, who may not have visited them yet."""
+    if asker.everywhere:
+        return []
+    return [row for row in rows if row.get("given_by") == asker.who and row["worker_id"] != asker.worker_id]
+
+
+def _cards(rows: list[Row], done: Results, week: Week, asker: Identity) -> list[Row]:
+    """Return a card for each household of these rows, which stand together."""
+    return [card(list(of_one), done, week, asker) for _, of_one in groupby(rows, _of_visit)]
 
 
 def _of_list(rows: list[Row], grid: str | None) -> list[Row]:

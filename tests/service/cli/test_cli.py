@@ -263,7 +263,7 @@ def test_lists_follow_changed_settings_without_new_records(town: TinyTown, xiany
     assert "childcare" not in set(pd.read_parquet(week / "scores.parquet")["need"])
 
 
-def test_a_version_that_the_gate_refused_asks_nobody_to_put_itin_force_line() -> None:
+def test_a_version_that_the_gate_refused_asks_nobody_to_put_it_in_force() -> None:
     line = in_force_line(3, promoted=False)
     assert "在用的模型照用，周一名单照出，不用做什么" in line
     assert line.index("不用做什么") < line.index("xianying promote 3")
@@ -508,17 +508,22 @@ def test_help_comes_at_once_and_without_heavy_imports() -> None:
     assert found.stdout.strip() == "set()"
 
 
+def last_line_on_loaded(libraries: set[str], *arguments: object) -> str:
+    """Run a command in a fresh process, which says at its end which of these libraries it has loaded."""
+    program = (
+        "import sys; from service.cli.commands import commands; "
+        f"commands({[*map(str, arguments)]!r}, standalone_mode=False); print('loaded', {libraries!r} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return found.stdout.splitlines()[-1]
+
+
 def test_tables_of_the_contract_are_taken_in_without_what_only_ledgers_need(
     town: TinyTown, tmp_path: Path
 ) -> None:
-    heavy = "{'sklearn', 'scipy.stats', 'lightgbm', 'pypinyin', 'mlflow', 'matplotlib'}"
-    program = (
-        "import sys; from service.cli.commands import commands; "
-        f"commands(['--workspace', {str(tmp_path / 'workspace')!r}, 'ingest', {str(town.directory)!r}], "
-        f"standalone_mode=False); print('loaded', {heavy} & set(sys.modules))"
-    )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.splitlines()[-1] == "loaded set()"
+    heavy = {"sklearn", "scipy.stats", "lightgbm", "pypinyin", "mlflow", "matplotlib"}
+    said = last_line_on_loaded(heavy, "--workspace", tmp_path / "workspace", "ingest", town.directory)
+    assert said == "loaded set()"
 
 
 def test_a_monday_loads_nothing_that_only_ledgers_texts_and_deletions_need(
@@ -528,14 +533,8 @@ def test_a_monday_loads_nothing_that_only_ledgers_texts_and_deletions_need(
     shutil.copytree(scored.workspace, workspace)
     open_database(command_settings(workspace)).engine.dispose()  # an office that runs the service
     champion(workspace)  # other tests may have ended commands before the workspace had its copy
-    heavy = "{'sklearn', 'scipy.stats', 'rjieba', 'openpyxl', 'pypinyin', 'mlflow', 'matplotlib'}"
-    program = (
-        "import sys; from service.cli.commands import commands; "
-        f"commands(['--workspace', {str(workspace)!r}, 'outreach'], standalone_mode=False); "
-        f"print('loaded', {heavy} & set(sys.modules))"
-    )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.splitlines()[-1] == "loaded set()"
+    heavy = {"sklearn", "scipy.stats", "rjieba", "openpyxl", "pypinyin", "mlflow", "matplotlib"}
+    assert last_line_on_loaded(heavy, "--workspace", workspace, "outreach") == "loaded set()"
 
 
 def test_what_is_written_is_its_owners_only(tmp_path: Path, scored: TinyTown) -> None:

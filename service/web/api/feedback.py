@@ -81,7 +81,7 @@ def post_feedback(
 
 @router.post("/reassignments", status_code=201, summary="把一户转给同事走访", responses=NOT_FOUND)
 def post_reassignment(request: Request, body: ReassignmentIn, asker: Asker) -> ReassignmentOut:
-    """Let a colleague visit a household in a week."""
+    """Let a colleague visit a household in a week. Sent again it changes nothing, and the answer is the same."""
     permit(asker, Scope.OUTCOMES)
     place = place_in_sight(request, asker, body.household_id)
     willing(request, body.household_id)

@@ -1,9 +1,10 @@
 """Hand households of a week's lists from one worker to another."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from service.web.audit.log import enter
 from service.web.base.access import PLACED, Identity, Role
@@ -49,7 +50,7 @@ def reassign(
     worker_id: str,
     purpose: str = "",
 ) -> list[Reassignment]:
-    """Let another worker visit households in a week: all of them, or none.
+    """Let another worker visit households in a week: all of them, or none; one that has them already keeps them.
 
     ``households``: where each lives, by id. ``worker_id``: who takes over; "" gives them back to the list's own worker.
     ``purpose``: for the audit log. Raises a problem unless that is one of the ``colleagues`` of every household.
@@ -64,20 +65,28 @@ def reassign(
             "this colleague does not visit here: choose another",
         )
     as_of = date.fromisoformat(week.as_of)
-    rows = [
-        Reassignment(
-            household_id=household_id,
-            as_of=as_of,
-            worker_id=worker_id,
-            worker_name=named[place][worker_id],
-            by=identity.who,
-        )
-        for household_id, place in households.items()
-    ]
+    detail = f"{week.as_of} {worker_id}".strip()
     with database.writing() as session:
-        session.add_all(rows)
+        rows = _newest(session, as_of, households)
+        for household_id, place in households.items():
+            if household_id in rows and rows[household_id].worker_id == worker_id:
+                continue  # sent again
+            row = rows[household_id] = Reassignment(
+                household_id=household_id,
+                as_of=as_of,
+                worker_id=worker_id,
+                worker_name=named[place][worker_id],
+                by=identity.who,
+            )
+            session.add(row)
+            enter(session, identity.who, "visit.reassign", household_id, purpose, detail)
         session.flush()
-        detail = f"{week.as_of} {worker_id}".strip()
-        for row in rows:
-            enter(session, identity.who, "visit.reassign", row.household_id, purpose, detail)
-    return rows
+    return [rows[household_id] for household_id in households]
+
+
+def _newest(session: Session, as_of: date, households: Iterable[str]) -> dict[str, Reassignment]:
+    """Return the row that counts for each household of a week that was handed over, by its id."""
+    handed = select(Reassignment).where(
+        Reassignment.as_of == as_of, Reassignment.household_id.in_(list(households))
+    )
+    return {row.household_id: row for row in session.scalars(handed.order_by(Reassignment.id))}

@@ -225,7 +225,9 @@ def test_a_visit_is_handed_to_a_colleague(handing_over):
     home = {"household_id": row["household_id"], "as_of": NEWEST}
     assert li.post("/v1/reassignments", {**home, "worker_id": "nobody"}).status_code == 422
     assert "邓" in li.get(f"/visits/{row['household_id']}").text
-    assert li.post("/v1/reassignments", {**home, "worker_id": "w0"}).status_code == 201
+    first = li.post("/v1/reassignments", {**home, "worker_id": "w0"})
+    again = li.post("/v1/reassignments", {**home, "worker_id": "w0"})
+    assert first.status_code == 201 and again.json() == first.json(), "sent again it is handed over once"
     mine = deng.get("/visits").text
     assert "我的走访名单" in mine and mine.count('data-household="') == 1 and row["household_id"] in mine
     done = deng.post("/v1/outcomes", {"outreach_id": row["outreach_id"], "outcome": "needed"})

@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 
 from service.web.api import routers
 from service.web.base.access import Scope
-from service.web.database.tables import Base, Entry, NewRequest, Outcome, Refusal, Remark, User
+from service.web.database.tables import Base, Entry, NewRequest, Outcome, Reassignment, Refusal, Remark, User
 from service.web.pages import MODULES
 from service.web.rights import rights
 
@@ -335,6 +335,7 @@ def test_what_is_read_or_changed_is_in_the_audit_log(client, label):
             NewRequest,
             Refusal,
             Outcome,
+            Reassignment,
         ):  # of a visited household nobody need be reported absent
             session.execute(delete(table))
     example = Example(client, HERE)

@@ -18,7 +18,7 @@ from service.web.audit.log import append
 from service.web.database.engine import Database
 
 log = logging.getLogger("xianying")
-AT_ONCE = 500
+AT_ONCE = 3000  # lines a transaction; SQLite takes 32,766 values in a statement
 ASIDE = "set-aside"  # directory of lines that could not be stored, a file a journal
 
 

@@ -54,7 +54,7 @@ class PlanSums:
             return []
         listed = say("、", ", ").join(names)
         return say_line(
-            f"名额不多，名单没有多问：{listed}（名额变了就改 programmes 的 seats 或 seats_taken）",
+            f"名额不多，名单上没有多排户数：{listed}（名额变了就改 programmes 的 seats 或 seats_taken）",
             f"as seats are limited, visits ask fewer households about: {listed}"
             " (see seats and seats_taken of programmes)",
         )
@@ -63,9 +63,9 @@ class PlanSums:
         """Write how far the chosen visits may be from the best there are."""
         best = self.gap < 5e-5  # 0.00 %
         return say(
-            "走访安排：已经是能算出的最好一种"
+            "走访安排：已经是最好的排法"
             if best
-            else f"走访安排：与能算出的最好一种相差不到 {self.gap:.2%}",
+            else f"走访安排：离最好的排法相差不到 {self.gap:.2%}",
             f"plan: expected value {self.value:.1f}, optimality gap at most {self.gap:.4%}",
         )
 

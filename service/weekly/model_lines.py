@@ -104,7 +104,7 @@ def hindsight(model: "Champion", as_of: date) -> list[str]:
     if until <= as_of.isoformat():
         return []
     return say_line(
-        f"注意：模型是用 {until} 以前的数据训练的，学过 {as_of} 以后的事，拿这一天核对会偏准",
+        f"注意：模型是用 {until} 以前的数据训练的，学过 {as_of} 以后的事，拿这一天来核对，看上去会比真实的准",
         f"note: the model was trained on data up to {until} and has learnt from what came after {as_of}: a check"
         " on that date will look too good",
     )

@@ -79,7 +79,7 @@ def past_lines(past: pd.DataFrame, community: Community) -> list[str]:
     lines = [say(f"核对前几周（{weeks} 周）：", f"{weeks} past weeks checked:")]
     if known:
         lines += say_line(
-            f"  其中 {known} 周用的是后来训练的模型，它学过当时的结果，看起来会偏准",
+            f"  其中 {known} 周用的是后来训练的模型，它学过当时的结果，看上去会比真实的准",
             f"  {known} of them scored by a model trained later, which had learnt from what came: they look too good",
         )
     rows = {str(row["need"]): row for row in total.reset_index().to_dict("records")}

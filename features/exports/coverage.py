@@ -1,4 +1,4 @@
-"""Say what the records do not cover: requests from before their household is known, or entered much later."""
+"""Say what the records do not cover: requests from before their household is known, entered much later, or not at all."""
 
 import numpy as np
 
@@ -10,6 +10,9 @@ EARLY_SHARE = 0.2  # of the requests, made before their household is known, from
 SAME_START = 0.8  # of these made before any household is known: then the register is a snapshot
 FEWEST = 10  # requests
 LATE_DAYS = 28
+QUARTER, YEAR = 91, 364  # days
+FALLEN = 1 / 3  # of the requests of the same quarter a year before, below which it is said
+FEWEST_BEFORE = 30  # requests of that quarter
 
 
 def coverage_lines(known: Known) -> list[str]:
@@ -22,7 +25,27 @@ def coverage_lines(known: Known) -> list[str]:
     first = float(begun.min())
     lines = early_line(str(date_of(first)), int((requests.requested < first).sum()), early, len(requests))
     delay = recording_delays(known)[0]
-    return [*lines, *late_line(float(np.median(delay)), len(delay))]
+    return [*lines, *late_line(float(np.median(delay)), len(delay)), *fallen_line(known)]
+
+
+def fallen_line(known: Known) -> list[str]:
+    """Write the line on a quarter with far fewer requests than the same one a year before; none where they go on.
+
+    What was recorded late is left out of the earlier quarter, too: the newest requests may still come.
+    """
+    delay, age = recording_delays(known)
+    lately = int((age <= QUARTER).sum())
+    before = int(((age > YEAR) & (age <= YEAR + QUARTER) & (delay <= age - YEAR)).sum())
+    if before < FEWEST_BEFORE or lately >= FALLEN * before:
+        return []
+    return [
+        say(
+            f"近 {QUARTER // 7} 周只有 {lately} 条诉求，去年同期 {before} 条：请核对导出是否完整、有没有渠道停报；"
+            "真的少了，就不用管",
+            f"only {lately} requests within {QUARTER // 7} weeks, {before} in the same weeks of last year: check that the"
+            " export is whole and no channel has stopped; if there were so few, there is nothing to do",
+        )
+    ]
 
 
 def early_line(first: str, before_all: int, early: int, total: int) -> list[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from features.blocks.build import Features
 from features.blocks.groups import membership
-from features.exports.coverage import coverage_lines
+from features.exports.coverage import coverage_lines, fallen_line
 from features.language import say
 from features.point_in_time.records import Known, Records, date_of, known_before
 from models.dataset.sample import Table
@@ -294,8 +294,7 @@ def _notes(learned: Mapping[str, Any]) -> list[str]:
     model, known, report = learned["model"], learned["known"], learned["report"]
     validation = learned["calibrated"].validation
     return [
-        *soundness_lines(report.soundness, known.community),
-        *bound_lines(at_bound(model.usual_shift), known.community),
+        *_warnings(learned),
         *leak_lines(learned["leaks"]),
         *training_lines(model, known, learned["table"], learned["plan"], validation, report.found),
         *learned["settled"].lines,
@@ -311,13 +310,20 @@ def _notes(learned: Mapping[str, Any]) -> list[str]:
 def _worst(learned: Mapping[str, Any]) -> list[str]:
     """Collect the lines that somebody should act on, the worst first. ``learned``: the results of LEARN by name."""
     model, known, report = learned["model"], learned["known"], learned["report"]
-    warnings = [
-        *soundness_lines(report.soundness, known.community),
+    leaks = leak_lines(learned["leaks"])
+    return worst_lines(
+        _warnings(learned), leaks, model, known, report.verdicts, report.found, learned["groups"]
+    )
+
+
+def _warnings(learned: Mapping[str, Any]) -> list[str]:
+    """Collect the lines on records and levels that do not hold. ``learned``: the results of LEARN by name."""
+    model, known = learned["model"], learned["known"]
+    return [
+        *fallen_line(known),
+        *soundness_lines(learned["report"].soundness, known.community),
         *bound_lines(at_bound(model.usual_shift), known.community),
     ]
-    return worst_lines(
-        warnings, leak_lines(learned["leaks"]), model, known, report.verdicts, report.found, learned["groups"]
-    )
 
 
 def _without_training(

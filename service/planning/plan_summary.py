@@ -63,9 +63,7 @@ class PlanSums:
         """Write how far the chosen visits may be from the best there are."""
         best = self.gap < 5e-5  # 0.00 %
         return say(
-            "走访安排：已经是最好的排法"
-            if best
-            else f"走访安排：离最好的排法相差不到 {self.gap:.2%}",
+            "走访安排：已经是最好的排法" if best else f"走访安排：离最好的排法相差不到 {self.gap:.2%}",
             f"plan: expected value {self.value:.1f}, optimality gap at most {self.gap:.4%}",
         )
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from office_exports import ASKED, HOMES, SETTINGS, Office, ask, home, values
 
+from features.exports.coverage import fallen_line
 from features.ingest.ingest import ingest
 from features.language import UserError
 from features.point_in_time.records import date_of
@@ -296,3 +297,17 @@ def test_a_household_or_person_who_is_in_the_register_no_more_is_told_once(offic
     gone = office.hand_in([*homes[2:], home(11)], residents=people[2:])
     assert f"住户{words}：H1、H2，共 2 处" in said(gone) and gone.exit_code() == 3
     assert words not in said(office.hand_in([home(12)]))
+
+
+def test_requests_that_have_long_stopped_to_come_are_told_and_those_that_go_on_are_not(office):
+    asked = [
+        ask(f"R{day}", 1 + day % 3, f"2024-{1 + day // 28:02}-{1 + day % 28:02} 10:00") for day in range(70)
+    ]
+    few = [ask(f"S{day}", 1, f"2025-01-{day + 10} 10:00") for day in range(5)]
+    office.hand_in(HOMES, [*asked, *few])
+    (line,) = fallen_line(office.known("2025-03-31"))
+    assert "近 13 周只有 5 条诉求，去年同期 70 条" in line
+    assert not fallen_line(office.known("2024-03-31")), "nothing is known of the year before"
+    again = [ask(f"T{day}", 1 + day % 3, f"2025-02-{day + 1:02} 10:00") for day in range(20)]
+    office.hand_in(HOMES, [*asked, *few, *again])
+    assert not fallen_line(office.known("2025-03-31"))

@@ -46,6 +46,8 @@ def soundness(
     loose: bool [needs], see ``models.demand.backtest.hard_to_foresee``.
     seed: of the resampling.
 
+    A need too small to be sure of is judged with the others where the newest fold surely missed all of them together.
+
     Returns need, predicted, observed, ratio, low, high (of predicted over observed), bounded, far (the ratio is surely
     outside FAR_LOW to FAR_HIGH), behind (a ranker with clearly more average precision, or empty), model, rival (their
     average precision), and use: empty, RANKING_ONLY (the level is wrong), RULE (the order is worse than the rival's) or
@@ -53,23 +55,27 @@ def soundness(
     """
     newest = rows.take(rows.fold >= len(rows.folds) - NEWEST)
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
+    repeats = np.maximum(horizon_days / STEP, 1.0)
+    last = newest.take(newest.fold == len(rows.folds) - 1)
+    asked = last.need[last.label > 0]
+    whole = _level(last, float(repeats[asked].mean()) if len(asked) else 1.0)
     judged = []
     for index, need in enumerate(needs):
         of_need = newest.take(np.flatnonzero(newest.need == index))
         if len(of_need):
-            level = _level(of_need, max(horizon_days[index] / STEP, 1.0), bool(bounded[index]))
-            wrong = level["low"] > HIGH or level["high"] < LOW or level["bounded"]
+            level = _level(of_need, repeats[index])
+            wrong = _wrong(level) or bounded[index] or (_wrong(whole) and _missed_alike(level, whole))
             # the order of one fold only: the blend of an older one was chosen from less than today's
             behind, ours, theirs = _behind(of_need.take(of_need.fold == of_need.fold.max()), weights)
             use = RULE if behind else RANKING_ONLY if wrong else RANGE if loose[index] else ""
             order = {"behind": behind, "model": ours, "rival": theirs}
-            judged.append({"need": need, **level, **order, "use": use})
+            judged.append({"need": need, **level, "bounded": bool(bounded[index]), **order, "use": use})
     columns = ["need", "predicted", "observed", "ratio", "low", "high", "bounded", "far", "behind"]
     return pd.DataFrame(judged, columns=[*columns, "model", "rival", "use"])
 
 
-def _level(rows: Validation, repeats: float, bounded: bool) -> dict[str, Any]:
-    """Compare what was predicted for a need with what was observed: the columns predicted to far of ``soundness``.
+def _level(rows: Validation, repeats: float) -> dict[str, Any]:
+    """Compare what was predicted with what was observed: the columns predicted to high, and far, of ``soundness``.
 
     repeats: as in ``ratio_interval``.
     """
@@ -81,9 +87,21 @@ def _level(rows: Validation, repeats: float, bounded: bool) -> dict[str, Any]:
         "ratio": predicted / observed if observed else np.inf,
         "low": low,
         "high": high,
-        "bounded": bounded,
         "far": low > FAR_HIGH or high < FAR_LOW,
     }
+
+
+def _wrong(level: Mapping[str, Any]) -> bool:
+    """Tell whether a level is surely too high or too low."""
+    return bool(level["low"] > HIGH or level["high"] < LOW)
+
+
+def _missed_alike(level: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
+    """Tell whether a need was missed to the same side as all needs together.
+
+    What moves all of them, such as a channel that stopped, shows in their sum before it is sure in any of them.
+    """
+    return bool(level["ratio"] > HIGH if whole["low"] > HIGH else level["ratio"] < LOW)
 
 
 def ratio_interval(predicted: float, observed: float, repeats: float) -> tuple[float, float]:

@@ -117,6 +117,11 @@ def test_few_requests_prove_nothing():
     assert used(validation((0.5, 1.0), households=40))["meals"] == ""
 
 
+def test_what_all_needs_miss_together_is_noticed_before_it_is_sure_in_any():
+    assert used(validation((0.5, 1.0), households=500)) == {"meals": "", "visit": ""}
+    assert used(validation((0.5, 0.5), households=500)) == {"meals": RANKING_ONLY, "visit": RANKING_ONLY}
+
+
 def test_the_interval_is_the_exact_one_and_wider_where_windows_overlap():
     low, high = ratio_interval(100, 100, 1)
     assert low == pytest.approx(100 / 138.4, rel=0.02) and high == pytest.approx(100 / 69.9, rel=0.03)

@@ -30,6 +30,46 @@ MOST_DRIFTED = 3  # names of features that are told
 CURED = frozenset({"calibration", "precision", "finds", "features"})  # by training again
 PEOPLE = frozenset({"group"})  # nothing is wrong with the data; the others say that something may be
 
+# by kind of stream and whether it rose: what it is and what to do, in Chinese and English
+WORDS: dict[tuple[str, bool], tuple[tuple[str, str], tuple[str, str]]] = {
+    ("need", False): (
+        ("需求“{}”", "核对来源是否漏报或改名"),
+        ("need '{}'", "check whether the source lost or renamed it"),
+    ),
+    ("need", True): (
+        ("需求“{}”", "看是真的多了，还是重复导出，或别的需求改叫了这个名"),
+        ("need '{}'", "see whether so many asked, or rows came twice or from a need of another name"),
+    ),
+    ("channel", False): (
+        ("渠道“{}”", "问这个渠道的负责人是否停报、改名"),
+        ("channel '{}'", "ask whether this channel stopped or was renamed"),
+    ),
+    ("channel", True): (
+        ("渠道“{}”", "问这个渠道的负责人是真的多了，还是重复登记，或别的渠道并了进来"),
+        ("channel '{}'", "ask whether so many came, or rows came twice or from another channel"),
+    ),
+    ("requests", False): (
+        ("全部诉求", "核对导出是否完整、日期格式有没有变"),
+        ("all requests", "check that the export is whole and its dates are as before"),
+    ),
+    ("requests", True): (
+        ("全部诉求", "看是真的多了，还是重复导出，或日期格式变了"),
+        ("all requests", "see whether so many asked, or rows came twice or with other dates"),
+    ),
+    ("late", True): (
+        ("迟到四周以上的诉求", "日期格式可能变了（日月颠倒），核对 requested_at"),
+        ("requests recorded four weeks late", "dates may have changed their format; check requested_at"),
+    ),
+    ("households", True): (
+        ("新增住户", "确认是新楼入住还是户号换了，再运行 xianying retrain"),
+        ("new households", "find out whether people moved in or numbers changed, then retrain"),
+    ),
+    ("attribute", True): (
+        ("属性 {} 同时变化", "核对来源的这一列"),
+        ("attribute {} changed", "check this column at its source"),
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Alarm:
@@ -133,43 +173,18 @@ def _told(
     kind: str, subject: str, left: Signal, streams: Streams, community: Community
 ) -> tuple[str, str] | None:
     """Write what a stream did and what to do, in both languages; None for a change that is no fault."""
-    need = next((need.name for need in community.needs if need.id == subject), None)
-    zh = f"近 {left.weeks} 周 {left.count} 条，平常 {left.usual:.0f} 条"
-    en = f"{left.count} in {left.weeks} weeks, usually {left.usual:.0f}"
-    if kind == "need" and need is not None:
-        do = ("核对来源是否漏报或改名", "check whether the source lost or renamed it")
-        return f"需求“{need.zh}”{zh}；{do[0]}", f"need '{need.en or need.zh}': {en}; {do[1]}"
-    if kind == "channel":
-        do = ("问这个渠道的负责人是否停报、改名", "ask whether this channel stopped or was renamed")
-        return f"渠道“{subject}”{zh}；{do[0]}", f"channel '{subject}': {en}; {do[1]}"
-    if kind == "requests":
-        do = (
-            "核对导出是否完整、日期格式有没有变",
-            "check that the export is whole and its dates are as before",
-        )
-        return f"全部诉求{zh}；{do[0]}", f"all requests: {en}; {do[1]}"
-    if kind == "late" and left.up:
-        do = (
-            "日期格式可能变了（日月颠倒），核对 requested_at",
-            "dates may have changed their format; check requested_at",
-        )
-        return f"迟到四周以上的诉求{zh}；{do[0]}", f"requests recorded four weeks late: {en}; {do[1]}"
-    if kind == "households" and left.up:
-        do = ("确认是新楼入住还是户号换了", "find out whether people moved in or numbers changed")
-        zh = f"近 {left.weeks} 周 {left.count} 户，平常 {left.usual:.0f} 户"
-        return (
-            f"新增住户{zh}；{do[0]}，再运行 xianying retrain",
-            f"new households: {en}; {do[1]}, then retrain",
-        )
-    if kind == "attribute" and left.up:
-        moved = streams.moved.get(subject)
-        by = ("", "") if moved is None else (f"，平均变了 {moved:+.1f}", f", by {moved:+.1f} on average")
-        do = ("核对来源的这一列", "check this column at its source")
-        return (
-            f"属性 {subject} 同时变化{zh}{by[0]}；{do[0]}",
-            f"attribute {subject} changed: {en}{by[1]}; {do[1]}",
-        )
-    return None
+    words = WORDS.get((kind, left.up))
+    if words is None:
+        return None
+    needs = {need.id: (need.name.zh, need.name.en or need.name.zh) for need in community.needs}
+    names = needs.get(subject, (subject, subject))
+    moved = streams.moved.get(subject) if kind == "attribute" else None
+    by = ("", "") if moved is None else (f"，平均变了 {moved:+.1f}", f", by {moved:+.1f} on average")
+    unit = "户" if kind == "households" else "条"
+    zh = f"近 {left.weeks} 周 {left.count} {unit}，平常 {left.usual:.0f} {unit}{by[0]}"
+    en = f"{left.count} in {left.weeks} weeks, usually {left.usual:.0f}{by[1]}"
+    (what_zh, do_zh), (what_en, do_en) = words
+    return f"{what_zh.format(names[0])}{zh}；{do_zh}", f"{what_en.format(names[1])}: {en}; {do_en}"
 
 
 def freshness_alarms(table: pd.DataFrame) -> list[Alarm]:

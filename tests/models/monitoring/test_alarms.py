@@ -124,7 +124,22 @@ def grown(rows: Rows, week: int) -> Rows:
     return {**rows, "households": pd.concat([rows["households"], new])}
 
 
+def repeated(rows: Rows, week: int) -> Rows:
+    """All that one channel brought lately stands five times, each time at other households."""
+    asked = rows["requests"]
+    hall = asked[(asked["week"] > WEEKS) & (asked["channel"] == "hall")]
+    again = [
+        hall.assign(
+            request_id=[f"{number}-{time}" for number in hall["request_id"]],
+            household_id=np.roll(hall["household_id"].to_numpy(), time),
+        )
+        for time in range(1, 5)
+    ]
+    return {**rows, "requests": pd.concat([asked, *again])}
+
+
 FAULTS = {
+    "a channel comes five times": (repeated, ("channel", "hall"), "重复登记"),
     "a channel goes silent": (silent, ("channel", "hall"), "“hall”"),
     "a need is renamed": (renamed, ("need", "meals"), "改名"),
     "a date format flips": (flipped, ("requests", ""), "日期格式"),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from features.language import say
+from features.language import joined_names, say
 
 EXAMPLES = 3  # values shown of those that were not understood
 
@@ -36,7 +36,7 @@ class Finding:
     def line(self) -> str:
         """The finding as one line."""
         number = say(f"，共 {self.rows} 处", f" ({self.rows} in all)") if self.rows else ""
-        shown = say("：", ": ") + say("、", ", ").join(self.examples) if self.examples else ""
+        shown = say("：", ": ") + joined_names(self.examples) if self.examples else ""
         todo = f"{say('；', '; ')}{self.todo}" if self.todo else ""
         return f"{self.where}: {self.what}{shown}{number}{todo}"
 
@@ -62,7 +62,7 @@ def line_words(lines: Sequence[int]) -> str:
     >>> line_words([3, 5, 9, 12])
     '第 3、5、9… 行'
     """
-    shown = say("、", ", ").join(map(str, lines[:EXAMPLES])) + ("…" if len(lines) > EXAMPLES else "")
+    shown = joined_names(lines[:EXAMPLES]) + ("…" if len(lines) > EXAMPLES else "")
     return say(f"第 {shown} 行", f"line {shown}")
 
 

@@ -1,7 +1,7 @@
 """Texts in Chinese (the default) and English, written side by side where they are used."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -73,6 +73,15 @@ def say(zh: str, en: str) -> str:
 def say_line(zh: str, en: str) -> list[str]:
     """Return the text in the language in force as one line, to be added to others."""
     return [say(zh, en)]
+
+
+def joined_names(names: Iterable[object]) -> str:
+    """Join names in a text.
+
+    >>> joined_names(["助餐", "陪诊"])
+    '助餐、陪诊'
+    """
+    return say("、", ", ").join(map(str, names))
 
 
 def grid_words(grid: str) -> str:

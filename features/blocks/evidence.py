@@ -12,7 +12,7 @@ from features.blocks.contacts import OUTCOME_NAMES, last_answered
 from features.blocks.history import open_requests
 from features.contract.need_kinds import FEWEST_TOLD
 from features.contract.tables import OUTCOMES
-from features.language import say
+from features.language import joined_names, say
 from features.point_in_time.records import Known, date_of, day_of
 from features.point_in_time.row_index import own_requests, own_residents
 from features.point_in_time.spoken import dotted_date
@@ -49,7 +49,7 @@ def _listed(known: Known, rows: np.ndarray, named: bool = False) -> str:
         what = f" {needs[requests.need[row]].name.here}" if named else ""
         texts.append(f"{dotted_date(requests.requested[row])}{what} {requests.request_id[row]}")
     more = say(f"等{len(rows)}条", f", {len(rows)} in all") if len(rows) > MOST else ""
-    return say("诉求 ", "requests ") + say("、", ", ").join(texts) + more
+    return say("诉求 ", "requests ") + joined_names(texts) + more
 
 
 def _asked(known: Known, household: int, need: int) -> str:

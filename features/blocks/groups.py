@@ -10,7 +10,7 @@ import numpy as np
 from features.blocks.household import days_known
 from features.contract.community import Group, Name
 from features.contract.eligibility import parse
-from features.language import UserError, grid_words, in_language, say
+from features.language import UserError, grid_words, in_language, joined_names
 from features.point_in_time.cohort import KnownAttributes
 from features.point_in_time.records import Known
 from features.point_in_time.remembered import remembered
@@ -51,7 +51,7 @@ class Groups:
                 if group_id == group or group_id.split("=")[0] == group
             ]
             if not matching:
-                listed = say("、", ", ").join(dict.fromkeys(group.split("=")[0] for group in self.ids))
+                listed = joined_names(dict.fromkeys(group.split("=")[0] for group in self.ids))
                 raise UserError(
                     f"community.yaml：没有这个群体：{group}；有的是：{listed}",
                     f"community.yaml: there is no group {group}; there are: {listed}",

@@ -6,7 +6,7 @@ from features.blocks.catalogue import Feature
 from features.blocks.household import Fact, attribute_telling
 from features.contract.community import Community
 from features.contract.need_kinds import Telling
-from features.language import say
+from features.language import joined_names, say
 from features.point_in_time.ages import AGE_GROUPS, aggregates, least_by_household, sum_by_household
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
@@ -160,7 +160,7 @@ def _attribute_fact(attribute: Attribute) -> Fact:
             present = columns[name][household] > 0
             return say(f"家里有人：{attribute.zh}", f"someone here: {attribute.en}") if present else ""
         numbers = {value: columns[f"{name}={plain_text(value)}"][household] for value in attribute.values}
-        counted = say("、", ", ").join(
+        counted = joined_names(
             say(f"{value}{number:.0f}人", f"{value} {number:.0f}")
             for value, number in numbers.items()
             if number > 0
@@ -182,7 +182,7 @@ def _listed_ages(ages: np.ndarray, measure: str) -> str:
     for age, number in zip(*np.unique(ages, return_counts=True), strict=True):
         zh, en = (f"（{number}{measure}）", f" ({number})") if number > 1 else ("", "")
         listed.append(say(f"{age:.0f}岁{zh}", f"{age:.0f}{en}"))
-    return say("、", ", ").join(listed)
+    return joined_names(listed)
 
 
 def _children_fact(known: Known, schema: Schema, household: int, need: int) -> str:

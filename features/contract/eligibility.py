@@ -16,7 +16,7 @@ import numpy as np
 from features.contract import attribute_values as values
 from features.contract.attribute_values import Texts
 from features.contract.table_names import attribute_names
-from features.language import UserError, say
+from features.language import UserError, joined_names, say
 
 LONGEST = 2000  # characters of an expression
 SHOWN = 20  # names in a message
@@ -199,7 +199,7 @@ class _Evaluation:
             return _WORDS[name]
         if attribute is None:
             existing = self.attributes.names()
-            names = say("、", ", ").join(existing[:SHOWN]) + ("…" if len(existing) > SHOWN else "")
+            names = joined_names(existing[:SHOWN]) + ("…" if len(existing) > SHOWN else "")
             raise UserError(
                 f"community.yaml：{self.who.where} 的 who 里没有这个属性：{name}；有的是：{names}。"
                 "换成表里的列名，或者删掉 who 这一行（家家都算）",

@@ -4,7 +4,7 @@ import duckdb
 
 from features.contract.community import Community
 from features.exports.coverage import early_line, late_line
-from features.language import say
+from features.language import joined_names, say
 from features.store.sql import text
 
 FEWEST_HOMES = 20
@@ -29,7 +29,7 @@ def _lost_needs(connection: duckdb.DuckDBPyConnection, community: Community) -> 
     if not lost:
         return []
     count = sum(number for _, number in lost)
-    names = say("、", ", ").join(say(f"{need} {number} 条", f"{need}: {number}") for need, number in lost)
+    names = joined_names(say(f"{need} {number} 条", f"{need}: {number}") for need, number in lost)
     zh = (
         f"{count} 条已入库的诉求，其需求在 community.yaml 里已经没有，不计入任何需求（{names}）；"
         "改了编号的请改回，或重新导出"

@@ -15,7 +15,7 @@ from features.contract.community import Community
 from features.contract.table_names import FILES
 from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight
-from features.language import say
+from features.language import joined_names, say
 from features.store.export_history import Profile, next_number, note_export, profiles, usual_gone
 from features.store.sql import name, text
 
@@ -285,7 +285,7 @@ def _emptied_line(table: str, column: str, count: int, there: bool, community: C
     ]
     needs = ""
     if asking and there:
-        names = say("、", ", ").join(asking)
+        names = joined_names(asking)
         needs = say(f"；{names} 将没有住户", f"; {names}: 0 households")
     what = {"households": say("户", "households"), "residents": say("人", "residents")}.get(
         table, say("条", "requests")

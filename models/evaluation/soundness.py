@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import gammainccinv, gammaincinv
 
 from features.contract.community import Community
-from features.language import say, say_line, speaking
+from features.language import joined_names, say, say_line, speaking
 from models.dataset.split import STEP
 from models.evaluation.baselines import MODEL, PLAIN, RANKERS, REQUEST_COUNT
 from models.evaluation.evaluate import Validation, resampled, values_of
@@ -148,7 +148,7 @@ def soundness_lines(table: pd.DataFrame | None, community: Community, only_far: 
 
 def _range_lines(names: Sequence[str]) -> list[str]:
     """Return the line on needs whose numbers are told by their range only; none without such needs."""
-    listed = say("、", ", ").join(names)
+    listed = joined_names(names)
     return say_line(
         f"{listed}：户数说不准：过去几段时间里，实际常比预计多三分之一以上，或少四分之一以上；名单照用，"
         "定名额请看需求清单上的范围，不要只看预计户数",

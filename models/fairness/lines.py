@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from features.blocks.groups import GRID, Groups
-from features.language import say, say_line
+from features.language import joined_names, say, say_line
 from models.evaluation.evaluate import ALL
 from models.evaluation.share_intervals import exact_count
 from models.fairness.audit import MADE, REQUESTS, VISITS, WEEK_LIST
@@ -95,7 +95,7 @@ def against(audit: str) -> str:
 def _unclear_line(audit: str, groups: list[str]) -> str:
     """Return a line on the groups of which it cannot be told whether they get their share."""
     more = len(groups) - MOST_NAMED
-    named = say("、", ", ").join(groups[:MOST_NAMED]) + (
+    named = joined_names(groups[:MOST_NAMED]) + (
         say(f"等 {len(groups)} 个群体", f" and {more} more") if more > 0 else ""
     )
     return say(

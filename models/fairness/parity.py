@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.blocks.groups import Groups
 from features.contract.community import Parity
-from features.language import say, say_line
+from features.language import joined_names, say, say_line
 from models.evaluation.evaluate import ALL
 
 
@@ -100,7 +100,7 @@ def _price(before: dict[str, float], after: dict[str, float]) -> str:
 
 def _not_reached(short: Sequence[str], groups: Groups) -> str:
     names = dict(zip(groups.ids, groups.names, strict=True))
-    listed = say("、", ", ").join(names[group].here for group in short)
+    listed = joined_names(names[group].here for group in short)
     return say(
         f"  走访人手不够，这些群体还是达不到容许范围：{listed}",
         f"  still below the tolerance, as visits are limited: {listed}",

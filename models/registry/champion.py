@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 
 from features.atomic import flush_to_disk, forget_partials, scratch_directory, write_atomically
 from features.contract.community import Community
-from features.language import UserError, say, say_line
+from features.language import UserError, joined_names, say, say_line
 from features.point_in_time.records import Records
 from models.dataset.out_of_time import household_keys, read_out_of_time
 from models.estimators.boosting import lgb
@@ -100,7 +100,7 @@ def _trained_for_windows(champion: Champion, community: Community) -> Champion:
     ]
     if not changed:
         return champion
-    needs = say("、", ", ").join(changed)
+    needs = joined_names(changed)
     raise NoChampion(
         f"community.yaml 里 {needs} 的 horizon_weeks 或 lead_weeks 改过，模型版本 {champion.version}"
         " 说的是原来的时间段：请先运行 xianying retrain",
@@ -118,7 +118,7 @@ def changed_cohorts(champion: Champion, community: Community) -> list[str]:
     changed = [need.id for need in community.needs if trained.get(need.id, need.who) != need.who]
     if not changed:
         return []
-    needs = say("、", ", ").join(changed)
+    needs = joined_names(changed)
     return say_line(
         f"注意：{needs} 的 who 改过，模型版本 {champion.version} 是按原来的住户范围训练的；请运行 xianying retrain",
         f"note: who of {needs} changed, and model version {champion.version} was trained on the households of before:"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.atomic import scratch_directory
 from features.contract.community import Community
-from features.language import UserError, say
+from features.language import UserError, joined_names
 from features.point_in_time.records import Known
 from features.store.reader import sharing_community
 from models.dataset.out_of_time import forget_earlier_files, keep_out_of_time
@@ -203,7 +203,7 @@ def promote(workspace: Path, version: int | None = None) -> int:
         if not versions or wanted is None:
             raise no_model()
         if wanted not in versions:
-            listed = say("、", ", ").join(str(number) for number in versions)
+            listed = joined_names(str(number) for number in versions)
             raise UserError(f"没有版本 {wanted}，只有 {listed}", f"no version {wanted}; there is {listed}")
         forget_copy(workspace)
         put_in_force(client, wanted)

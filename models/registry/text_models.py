@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from features.atomic import scratch_directory, write_atomically
-from features.language import UserError, say
+from features.language import UserError, joined_names, say
 from features.store.plain_file import UnreadableFile, from_file, to_bytes
 from models.registry.registry import need_database, registry_client
 from models.registry.runs import experiment, one_run, origin
@@ -79,7 +79,7 @@ def promote_text_model(workspace: Path, version: int) -> None:
             int(found.version): found.run_id for found in client.search_model_versions(f"name = '{NAME}'")
         }
         if version not in runs:
-            listed = say("、", ", ").join(map(str, sorted(runs))) or say("还没有", "none yet")
+            listed = joined_names(sorted(runs)) or say("还没有", "none yet")
             raise UserError(
                 f"没有文字分类版本 {version}，现有：{listed}",
                 f"no text classifier version {version}; there is: {listed}",

@@ -8,7 +8,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.blocks.groups import GRID, Groups, membership
-from features.language import say, speaking
+from features.language import joined_names, say, speaking
 from features.point_in_time.records import Known, date_of
 from models.demand.backtest import coverage_rows
 from models.evaluation.baselines import MODEL, RANKERS
@@ -94,7 +94,7 @@ def _verdicts(retrained: "Retrained", known: Known) -> list[str]:
 
 
 def _listed(texts: Iterable[str]) -> str:
-    return say("、", ", ").join(texts)
+    return joined_names(texts)
 
 
 def against_baselines(retrained: "Retrained", known: Known) -> pd.DataFrame:

@@ -45,19 +45,6 @@ class Weights:
     weight: np.ndarray
 
 
-def reasons(
-    model: NeedModel, known: Known, features: Features, positions: np.ndarray, most: int = MOST
-) -> list[list[str]]:
-    """Return the texts of ``explained``: a list a pair.
-
-    model: that scored the pairs.
-    features: of the pairs.
-    positions: of the pairs wanted.
-    most: reasons of a pair at most.
-    """
-    return [[reason.text for reason in row] for row in explained(model, known, features, positions, most)]
-
-
 def explained(
     model: NeedModel,
     known: Known,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from features.contract.community import Community
 from features.contract.refusing_words import wanted_part
-from features.language import say
+from features.language import joined_names, say
 from models.text.decisions import key_of
 from models.text.model import TextModel
 
@@ -141,7 +141,7 @@ def _of_others(text: str, answer: Answer, community: Community) -> Answer:
 def _by_keywords(needs: Mapping[str, list[str]]) -> Answer:
     if not needs:
         return Answer((), (), say("没有关键词", "no keyword"))
-    words = say("、", ", ").join(word for hits in needs.values() for word in hits)
+    words = joined_names(word for hits in needs.values() for word in hits)
     why = say(f"有关键词：{words}", f"keywords: {words}")
     return Answer(tuple(needs), (float("nan"),) * len(needs), why, tuple(needs)[:MOST_CANDIDATES])
 

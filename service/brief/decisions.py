@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from features.contract.community import Community
-from features.language import say
+from features.language import joined_names, say
 from features.point_in_time.spoken import spoken_day
 from models.demand.proposals import EXTEND, RUN, Proposals
 from service.brief.brief import Brief
@@ -106,7 +106,7 @@ def _unvisited(rows: Sequence[Row]) -> list[Decision]:
         return []
     count, listed = sum(number for number, _ in left), sum(row["listed"] for row in rows)
     most = sorted(left, key=lambda pair: -pair[0])[:3]
-    names = say("、", ", ").join(f"{row['name']} {number}" for number, row in most)
+    names = joined_names(f"{row['name']} {number}" for number, row in most)
     return [
         Decision(
             say(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from features.language import UserError, say
+from features.language import UserError, joined_names, say
 from service.cli.options import Directory, File
 from service.console.terminal import Day, progress, show, show_line, stage
 from service.weekly.opening import speak, take_in
@@ -168,7 +168,7 @@ def _given(texts: tuple[str, ...], sheets: "Sequence[LedgerSheet]") -> dict[str,
     for text in texts:
         name, _, field = text.rpartition("=")
         if name not in names or field not in FIELDS:
-            known = say("、", ", ").join(sorted(names) if name not in names else FIELDS)
+            known = joined_names(sorted(names) if name not in names else FIELDS)
             raise UserError(f"--column {text}：应是下列之一：{known}", f"--column {text}: not one of {known}")
         given[name] = field
     return given

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from features.language import UserError, language, say, say_line
+from features.language import UserError, joined_names, language, say, say_line
 from service.console.terminal import show, show_line
 
 group = click.Group()
@@ -108,9 +108,7 @@ def _chosen(needs: Sequence[str]) -> list[dict[str, Any]]:
     }
     for wanted in needs:
         if wanted not in by_name:
-            names = say("、", ", ").join(
-                need["name"]["zh" if language() == "zh" else "en"] for need in offered
-            )
+            names = joined_names(need["name"]["zh" if language() == "zh" else "en"] for need in offered)
             raise UserError(
                 f"目录里没有需求“{wanted}”，可选：{names}；别的需求请写进 community.yaml 的 needs",
                 f"no need “{wanted}” in the catalogue; there are {names}; write others into needs of community.yaml",

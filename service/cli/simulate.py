@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from features.language import UserError, say
+from features.language import UserError, joined_names, say
 from service.console.terminal import Day, show, show_line, stage
 
 group = click.Group()
@@ -84,7 +84,7 @@ def _refuse_idle(ahead: bool) -> None:
         name for name in context.params if context.get_parameter_source(name) == ParameterSource.COMMANDLINE
     }
     idle = given & (WITHOUT_WEEKS_AHEAD if ahead else WITH_WEEKS_AHEAD)
-    names = say("、", ", ").join(param.opts[0] for param in context.command.params if param.name in idle)
+    names = joined_names(param.opts[0] for param in context.command.params if param.name in idle)
     if names and ahead:
         raise UserError(f"{names} 不能与 --weeks-ahead 一起用", f"{names} cannot be used with --weeks-ahead")
     if names:
@@ -137,5 +137,5 @@ def _simulate_ahead(
         [(share, explore or usual[1]) for share in shares or (usual[0],)],
         lambda line: show([line]),
     )
-    files = say("、", ", ").join(str(path) for path in write_report(out, read_runs(out), usual))
+    files = joined_names(str(path) for path in write_report(out, read_runs(out), usual))
     show_line(f"已写入 {files}", f"wrote {files}")

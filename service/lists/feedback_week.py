@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract.tables import FEEDBACK
-from features.language import say
+from features.language import joined_names, say
 from features.point_in_time.feedback import WRONG_PERSON_WEEKS, refusing, refusing_lists
 from features.point_in_time.records import Known, date_of
 from features.rows.tables import FeedbackRows
@@ -135,7 +135,7 @@ def _said(known: Known, row: int, worker: dict[str, str]) -> dict[str, Any]:
         **_about(known, row, worker),
         "recorded": date_of(rows.recorded[row]),
         "kind": names[rows.kind[row]] if rows.kind[row] >= 0 else "",
-        "reasons": say("、", ", ").join(reasons) if rows.kind[row] == FEEDBACK.index("reason_wrong") else "",
+        "reasons": joined_names(reasons) if rows.kind[row] == FEEDBACK.index("reason_wrong") else "",
         "mark": "" if np.isnan(mark) else f"{mark:.0f}",
         "note": rows.note[row] or "",
         "effect": _effect(known, row),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract.community import Community
-from features.language import say
+from features.language import joined_names, say
 from models.demand.expected import TOWN, WINDOWS
 from models.demand.intervals import reaches_far
 from models.demand.proposals import EXTEND, OPEN, RUN, Proposals
@@ -108,7 +108,7 @@ def _places(grids: Sequence[tuple[str, float]]) -> str:
     more = len(grids) - MOST_GRIDS
     if more > 0:
         texts.append(say(f"另 {more} 个网格", f"{more} more"))
-    return say("、", ", ").join(texts)
+    return joined_names(texts)
 
 
 def verdict(row: Row, community: Community) -> str:
@@ -195,7 +195,7 @@ def resources_sheets(proposals: Proposals, community: Community) -> list[Sheet]:
     for programme in community.programmes:
         if programme.organiser:
             runs.setdefault(programme.organiser, []).append(programme.name.here)
-    organisers = [{"name": name, "runs": say("、", ", ").join(names)} for name, names in runs.items()]
+    organisers = [{"name": name, "runs": joined_names(names)} for name, names in runs.items()]
     resources = say("资源清单", "Resources")
     title = f"{resources} · {say('项目', 'programmes')}"
     return [

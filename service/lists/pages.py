@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.contract.community import Community
-from features.language import microgrid_words, say
+from features.language import joined_names, microgrid_words, say
 from models.demand.whole_numbers import whole_parts
 from service.console.operator import mark
 from service.lists.answers import feedback_names, outcome_names
@@ -206,8 +206,7 @@ def need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
         "window": f"{row['begins']:%m-%d}～{row['ends'] - timedelta(days=1):%m-%d}",
         "expected": f"{row['expected']:.0f}",
         "range": range_words(row),
-        "programmes": say("、", ", ").join(row["programmes"])
-        or say("这段时间没有项目", "none in the window"),
+        "programmes": joined_names(row["programmes"]) or say("这段时间没有项目", "none in the window"),
         "seats": "" if no_seats else f"{row['seats']:.0f}",
         **bar(names[row["need"]], row, None if no_seats else row["seats"]),
     }

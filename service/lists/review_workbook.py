@@ -11,7 +11,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from features.atomic import write_atomically
-from features.language import say
+from features.language import joined_names, say
 from features.linking.mentioned import EVIDENCE, texts_of
 from features.store.register_changes import Kind
 from service.lists.sheet import in_arial, line_height, on_a4
@@ -122,7 +122,7 @@ def _described(register: pd.DataFrame) -> dict[str, str]:
         doors, persons, phones = (
             list(dict.fromkeys(text for text in texts_of(rows, column) if text)) for column in EVIDENCE
         )
-        shown = [*doors[:1], say("、", ", ").join(persons[:4]), *phones[:1]]
+        shown = [*doors[:1], joined_names(persons[:4]), *phones[:1]]
         described[str(household)] = " ".join(text for text in shown if text)
     return described
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.contract.attribute_values import births
 from features.contract.community import Community, Need, Programme
-from features.language import say
+from features.language import joined_names, say
 from features.point_in_time.records import Known
 from features.point_in_time.spoken import spoken_date, spoken_day
 from features.rows.tables import positions_of
@@ -81,7 +81,7 @@ def _members(known: Known, households: np.ndarray) -> list[str]:
         )
         ages = sorted(int((known.as_of - day) // JULIAN_YEAR) for day in days if np.isfinite(day))
         parts = [
-            say(f"{zh}{_joined(ages)}岁", f"{en} {_joined(ages)}")
+            say(f"{zh}{joined_names(ages)}岁", f"{en} {joined_names(ages)}")
             for zh, en, ages in (
                 ("孩子", "child", [age for age in ages if 0 <= age < CHILD]),
                 ("老人", "elder", [age for age in ages if age >= ELDER]),
@@ -90,10 +90,6 @@ def _members(known: Known, households: np.ndarray) -> list[str]:
         ]
         texts.append(say("，", "; ").join(parts))
     return texts
-
-
-def _joined(ages: list[int]) -> str:
-    return say("、", ", ").join(map(str, ages))
 
 
 def contact_columns(names: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from features.language import say
+from features.language import joined_names, say
 from service.lists.answers import MARKS, feedback_choices, feedback_names, outcome_names
 from service.lists.feedback_sheet import add_feedback_sheet
 from service.lists.sheet import FONT, in_arial, line_height, on_a4, page_breaks
@@ -246,7 +246,7 @@ def _write_head(
     formats: dict[str, Format],
 ) -> float:
     """Write title, what to say, how to fill in, and the header; return their height in points."""
-    outcomes, wrong = say("、", ", ").join(outcome_names().values()), feedback_names()
+    outcomes, wrong = joined_names(outcome_names().values()), feedback_names()
     how = say(
         f"填写：每行在“结果”里选 {outcomes}；走访日期不填，就按交表那天算；有意见在“反馈”里选（{wrong['do_not_contact']}"
         "＝从此不上名单），满意度 5 为最好；居民提到别的事，写在“别的需要”里。可以排序、删行，请不要改动户号和需求。",

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, vstack
 
 from features.blocks.groups import Groups, joined_groups, membership, without_members
 from features.contract.community import Parity
-from features.language import UserError, say
+from features.language import UserError, joined_names
 from features.point_in_time.records import Known
 from models.fairness.parity import price_lines, recall_sums, recalls
 from service.planning.integer_program import Side
@@ -87,7 +87,7 @@ def too_strict(tolerance: float, possible: float, short: Sequence[str]) -> UserE
     ``tolerance``: the one in the settings. ``possible``: one that can be met. ``short``: names of the groups in the
     way.
     """
-    names, enough = say("、", ", ").join(short[:5]), np.ceil(100 * possible) / 100
+    names, enough = joined_names(short[:5]), np.ceil(100 * possible) / 100
     return UserError(
         f"community.yaml：outreach.parity.tolerance {tolerance:g} 本周做不到（{names}），放宽到 {enough:.2f}"
         " 可以；也可以减少 groups，降低 explore_share，或在这些群体所在的地方增加走访人力",

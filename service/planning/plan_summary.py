@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from features.contract.community import Community
-from features.language import say, say_line
+from features.language import joined_names, say, say_line
 from service.planning.eligibility import left_out_lines
 from service.planning.parity import GroupSums, parity_lines
 from service.planning.stability import stability_lines
@@ -52,7 +52,7 @@ class PlanSums:
         ]
         if not names:
             return []
-        listed = say("、", ", ").join(names)
+        listed = joined_names(names)
         return say_line(
             f"名额不多，名单上没有多排户数：{listed}（名额变了就改 programmes 的 seats 或 seats_taken）",
             f"as seats are limited, visits ask fewer households about: {listed}"

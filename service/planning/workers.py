@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
-from features.language import UserError, say, say_line
+from features.language import UserError, joined_names, say_line
 from features.point_in_time.records import Known, microgrid_numbers
 from service.planning.integer_program import Places
 
@@ -27,11 +27,6 @@ class Workers:
     area: np.ndarray  # int32 per household
     idle: tuple[str, ...] = ()  # worker_ids of the table without any area
     bare: int = 0  # areas where nobody of the table visits
-
-    @property
-    def lines(self) -> list[str]:
-        """Write what is wrong with the workers table."""
-        return unplaced_lines(self.idle, self.bare)
 
 
 def workers_of(known: Known, everywhere: Mapping[str, int] | None = None) -> Workers:
@@ -140,7 +135,7 @@ def unplaced_lines(idle: Sequence[str], bare: int) -> list[str]:
     """Write lines on workers who cannot visit anywhere, and on areas where nobody visits."""
     lines = []
     if len(idle):
-        names = say("、", ", ").join(idle[:5])
+        names = joined_names(idle[:5])
         lines += say_line(
             f"工作人员表里 {len(idle)} 人没有对上网格或微网格，没排走访：{names}",
             f"workers: {len(idle)} have no grid or micro-grid with households and get no list: {names}",

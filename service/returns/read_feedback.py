@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract.tables import FEEDBACK
-from features.language import UserError, say
+from features.language import UserError, joined_names, say
 from features.point_in_time.records import Records, date_of
 from service.lists.answers import feedback_choices, read_date, read_feedback, read_mark
 from service.returns.filled_rows import Filled
@@ -106,7 +106,7 @@ def _complaint(row: Filled, listed: dict[Any, Any]) -> dict[str, Any]:
     complaint, place = read_feedback(row.feedback), row.at("feedback")
     kinds = [group for group in str(listed.get("reason_kinds") or "").split(",") if group and group != "nan"]
     if complaint is None or (complaint[1] is not None and complaint[1] >= len(kinds)):
-        names = say("、", ", ").join(feedback_choices())
+        names = joined_names(feedback_choices())
         raise UserError(
             f"{place}：反馈“{row.shown('feedback')}”看不懂，或没有这条理由，请从下拉里选：{names}",
             f"{place}: “{row.shown('feedback')}” cannot be read or names no reason of the row; choose from: {names}",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from features.contract.community import Community
 from features.contract.tables import OUTCOMES
-from features.language import UserError, say
+from features.language import UserError, joined_names, say
 from features.point_in_time.records import Records, date_of
 from service.lists.answers import OUTCOME_OF, outcome_names, plain_words, read_date
 from service.returns.filled_rows import Filled, filled_rows
@@ -140,7 +140,7 @@ def _outreach_row(
 def _outcome(row: Filled) -> str:
     outcome = OUTCOME_OF.get(plain_words(row.outcome))
     if outcome is None:
-        names = say("、", ", ").join(outcome_names().values())
+        names = joined_names(outcome_names().values())
         raise UserError(
             f"{row.where}：看不懂结果“{row.shown('outcome')}”，请填 {names}",
             f"{row.where}: “{row.shown('outcome')}” is none of {names}",

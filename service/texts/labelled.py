@@ -9,7 +9,7 @@ import yaml
 
 from features.contract.community import Community
 from features.contract.text_encoding import likely_encoding
-from features.language import UserError, say
+from features.language import UserError, joined_names
 from features.store.database import read_store
 from models.text.decisions import read_decisions
 from models.text.evaluate import learnable
@@ -74,7 +74,7 @@ def _column(table: pd.DataFrame, named: str, usual: tuple[str, ...], path: Path,
 
 
 def _no_column(path: Path, name: str, option: str, table: pd.DataFrame) -> UserError:
-    columns = say("、", ", ").join(map(str, table.columns[:30]))
+    columns = joined_names(table.columns[:30])
     return UserError(
         f"{path}：没有列 {name}；请用 {option} 指定，现有 {columns}",
         f"{path}: no column {name}; name it with {option}; there is {columns}",

@@ -4,7 +4,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from features.contract.community import Community
-from features.language import say, say_line
+from features.language import joined_names, say, say_line
 
 if TYPE_CHECKING:
     from models.registry.registry import Champion
@@ -29,7 +29,7 @@ def _ruled(community: Community) -> list[str]:
             names.setdefault(need.ranking, []).append(need.name.here)
     lines = []
     for rule, needs in names.items():
-        listed, words = say("、", ", ").join(needs), rule_words(rule)
+        listed, words = joined_names(needs), rule_words(rule)
         lines.append(say(f"{listed}：{words}。", f"{listed}: {words}."))
     return lines
 
@@ -50,7 +50,7 @@ def _few(model: "Champion", community: Community) -> list[str]:
             " the longest unvisited first.",
         )
     names = [need.name.here for need, known in zip(community.needs, modelled, strict=True) if not known]
-    listed = say("、", ", ").join(names)
+    listed = joined_names(names)
     return say_line(
         f"{listed}：能有这几项需求的住户诉求太少，没有训练模型，排的先后只供参考。",
         f"{listed}: too few requests of households that can have it to train on; take the order as a hint only.",

@@ -1,27 +1,31 @@
 """Live scores of records that another system posts, and explanations of a household's scores."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 from starlette.concurrency import run_in_threadpool
 
+from features.language import say
 from service.web.api.answers import NOT_FOUND, AsOf, HouseholdId
 from service.web.api.outcomes import Id, OutcomeName
 from service.web.auth.identities import Asker
 from service.web.base.access import Identity, Scope, permit, sees_need, sees_place, sees_risk
 from service.web.base.filters import refuse_unless_known
 from service.web.base.problems import Problem, unknown_household
-from service.web.published.live_features import as_answer, live_of, rows_to_score
 from service.web.published.reading import needs_in_sight, note, place_in_sight, week_asked, willing
 from service.web.published.state import state_of
 from service.web.published.weeks import Week
 
+if TYPE_CHECKING:
+    from service.web.published.live import Live
+
 router = APIRouter(prefix="/v1", tags=["实时评分与解释 live"])
-MOST_ROWS = 500
+MOST_ROWS, MOST_CELLS = 500, 2_000_000
 Attributes = Annotated[
     dict[
         Annotated[str, StringConstraints(min_length=1, max_length=100)],
@@ -91,6 +95,15 @@ class PostedHousehold(BaseModel):
     outreach: Annotated[list[OutreachRow], Field(max_length=MOST_ROWS)] = []
 
 
+def _live_of(week: Week) -> "Live":
+    """Return the week's model and town. Raises a problem when the week was published without them."""
+    if week.live is None:
+        raise Problem(
+            409, "not-live", "请先运行 xianying score", "run xianying score first", detail=week.as_of
+        )
+    return week.live
+
+
 @router.post("/live/scores", summary="给传来的一户记录即时评分", responses=NOT_FOUND)
 def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: AsOf = None) -> Response:
     """Score the posted records as of a week's date, with the same features as the week's batch.
@@ -104,7 +117,7 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
 
     permit(asker, Scope.LIVE)
     week = week_asked(request, asker, as_of)
-    live = live_of(week)
+    live = _live_of(week)
     posted = Posted(
         body.household_id,
         *([row.model_dump() for row in rows] for rows in (body.households, body.residents)),
@@ -177,7 +190,7 @@ class FeatureRows(BaseModel):
 async def feature_names(request: Request, asker: Asker, as_of: AsOf = None) -> list[str]:
     """List the columns that ``POST /v1/live/features`` takes, besides ``need``."""
     permit(asker, Scope.LIVE)
-    return live_of(week_asked(request, asker, as_of)).columns
+    return _live_of(week_asked(request, asker, as_of)).columns
 
 
 @router.post(
@@ -201,9 +214,47 @@ async def feature_names(request: Request, asker: Asker, as_of: AsOf = None) -> l
 )
 async def live_features(request: Request, asker: Asker, as_of: AsOf = None) -> Response:
     """Compute p_request of each row of features, at the week's level; a row holds a need and the model's columns."""
-    asked = rows_to_score(state_of(request), asker, await request.body(), as_of)
-    p_request = await run_in_threadpool(asked.live.p_request, asked.matrix, asked.needs)
-    return Response(as_answer(p_request), media_type="application/json")
+    permit(asker, Scope.LIVE)
+    week = state_of(request).shelf.served.week(as_of)
+    live = _live_of(week)
+    needs, matrix = _matrix(await request.body(), live.columns)
+    known = needs_in_sight(asker, week)
+    for need in dict.fromkeys(needs):
+        refuse_unless_known("need", need, known)
+    # nothing says whose rows they are, so there is nothing to log
+    p_request = await run_in_threadpool(live.p_request, matrix, needs)
+    return Response(orjson.dumps({"p_request": p_request.tolist()}), media_type="application/json")
+
+
+def _matrix(body: bytes, names: list[str]) -> tuple[list[str], np.ndarray]:
+    """Read needs and the float32 [rows, features] matrix from a body; raise a problem for a wrong one."""
+    try:
+        given = orjson.loads(body)["dataframe_split"]
+        columns, data = list(given["columns"]), list(given["data"])
+        place = columns.index("need")
+        needs = [str(row[place]) for row in data]
+        if columns[:place] + columns[place + 1 :] == names:
+            plain = (
+                [row[1:] for row in data] if place == 0 else [row[:place] + row[place + 1 :] for row in data]
+            )
+        else:
+            order = [columns.index(name) for name in names]
+            plain = [[row[index] for index in order] for row in data]
+        if len(data) * len(names) > MOST_CELLS:
+            raise _wrong_rows(say("行数太多", "too many rows"))
+        matrix = np.array(plain, dtype=np.float32).reshape(len(needs), len(names))
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise _wrong_rows(
+            say(
+                "要有 dataframe_split：columns（need 和模型的特征）与 data",
+                "dataframe_split with columns (need and the model's features) and data is needed",
+            )
+        ) from error
+    return needs, matrix
+
+
+def _wrong_rows(words: str) -> Problem:
+    return Problem(422, "invalid", "填的内容不对", "the request is not valid", detail=words)
 
 
 class ReasonOut(BaseModel):
@@ -239,7 +290,7 @@ def explanation(
     if not sees_need(asker, need in week.sensitive):
         raise _no_score()
     try:
-        told_reasons = live_of(week).explain(household_id, need, week.places[household_id][0])
+        told_reasons = _live_of(week).explain(household_id, need, week.places[household_id][0])
     except KeyError as error:
         raise _no_score() from error
     note(request, asker, "explanation.read", household_id, f"{week.as_of} {need}")

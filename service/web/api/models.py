@@ -6,14 +6,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
-from sqlalchemy import or_, select
 
 from service.web.api.answers import problem
+from service.web.audit.log import newest_entries
 from service.web.auth.identities import Asker
 from service.web.base.access import Scope, permit, permit_everywhere
 from service.web.base.problems import Problem
-from service.web.database.engine import Database
-from service.web.database.tables import Entry
 from service.web.published import model_shelf
 from service.web.published.reading import note
 from service.web.published.state import state_of
@@ -121,26 +119,6 @@ def entries(
 ) -> list[AuditEntry]:
     """List the newest entries first; those of the last second may not be included yet."""
     permit_everywhere(asker, Scope.AUDIT)
-    logged = audit_entries(state_of(request).database, household_id, who, before, limit)
+    logged = newest_entries(state_of(request).database, household_id, who, before, limit)
     note(request, asker, "audit.read", household_id or "")
     return [AuditEntry.model_validate(entry, from_attributes=True) for entry in logged]
-
-
-def audit_entries(
-    database: Database, household_id: str | None, who: str | None, before: int | None, limit: int
-) -> list[Entry]:
-    """Return at most ``limit`` entries of the audit log, the newest first.
-
-    ``household_id``, ``who``: only entries about this household, or by this person or key. ``before``: only entries
-    with a smaller number.
-    """
-    query = select(Entry).order_by(Entry.number.desc()).limit(limit)
-    if household_id is not None:
-        among = Entry.subject.contains(f"\n{household_id}\n", autoescape=True)
-        query = query.where(or_(Entry.subject == household_id, among))
-    if who is not None:
-        query = query.where(Entry.who == who)
-    if before is not None:
-        query = query.where(Entry.number < before)
-    with database.reading() as session:
-        return list(session.scalars(query))

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, or_, select, text
 from sqlalchemy.orm import Session
 
 from features.language import UserError
@@ -118,10 +118,29 @@ def _entries(database: Database) -> Iterator[Entry]:
         last = batch[-1].number
 
 
-def counted(database: Database) -> int:
-    """Return the number of entries."""
+def about(household_id: str) -> ColumnElement[bool]:
+    """Return the condition of entries on a household, alone or among others."""
+    among = Entry.subject.contains(f"\n{household_id}\n", autoescape=True)
+    return or_(Entry.subject == household_id, among)
+
+
+def newest_entries(
+    database: Database, household_id: str | None, who: str | None, before: int | None, limit: int
+) -> list[Entry]:
+    """Return at most ``limit`` entries, the newest first.
+
+    ``household_id``, ``who``: only entries about this household, or by this person or key. ``before``: only entries
+    with a smaller number.
+    """
+    query = select(Entry).order_by(Entry.number.desc()).limit(limit)
+    if household_id is not None:
+        query = query.where(about(household_id))
+    if who is not None:
+        query = query.where(Entry.who == who)
+    if before is not None:
+        query = query.where(Entry.number < before)
     with database.reading() as session:
-        return session.scalar(select(func.count()).select_from(Entry)) or 0
+        return list(session.scalars(query))
 
 
 def check_head(database: Database, head: str) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from features.language import UserError, say
+from features.language import UserError, joined_names
 from features.workspace_secret import workspace_secret
 from service.console.operator import operator
 from service.web.audit.log import enter
@@ -134,7 +134,7 @@ def make_key(
     try:
         chosen = sorted(machine_scopes(scopes))
     except ValueError as error:
-        known = say("、", ", ").join(sorted(Scope))
+        known = joined_names(sorted(Scope))
         unknown = next(scope for scope in scopes if scope not in set(Scope))
         raise UserError(
             f"没有权限 {unknown}，只有 {known}", f"no scope {unknown}; there are {known}"

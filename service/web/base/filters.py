@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from features.language import say
+from features.language import joined_names, say
 from service.web.base.problems import Problem
 
 SHOWN = 20  # values in a message
@@ -26,7 +26,7 @@ def refuse_unknown(request: Request) -> None:
     ]
     for name in request.query_params:
         if name not in names:
-            listed = say("、", ", ").join(names) or "—"
+            listed = joined_names(names) or "—"
             raise Problem(
                 422,
                 "unknown-filter",
@@ -46,7 +46,7 @@ def refuse_unless_known(parameter: str, value: str, known: Collection[str]) -> N
     if value in known:
         return
     values = [*known]
-    listed = say("、", ", ").join(values[:SHOWN]) + ("…" if len(values) > SHOWN else "")
+    listed = joined_names(values[:SHOWN]) + ("…" if len(values) > SHOWN else "")
     raise Problem(
         422,
         "unknown-value",

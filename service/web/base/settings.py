@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.contract.settings_mistakes import mistake_words
-from features.language import Mistake, UserError, say
+from features.language import Mistake, UserError, joined_names
 from service.web.base.access import SCOPES, Role
 
 SHORTEST_SECRET = 32
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         people = sorted(SCOPES.keys() - {Role.MACHINE})
         for name in filter(None, map(str.strip, value.split(","))):
             if name not in people:
-                known = say("、", ", ").join(people)
+                known = joined_names(people)
                 raise Mistake(f"没有角色 {name}，只有 {known}", f"no role {name}; there are {known}")
         return value
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from features.language import UserError, say
+from features.language import UserError, joined_names, say
 from service.console.terminal import show_line
 
 group = click.Group()
@@ -43,7 +43,7 @@ def migrate(workspace: Path, to: str | None) -> None:
 
     known = databases.migrations()
     if to is not None and to not in known:
-        names = say("、", ", ").join(known)
+        names = joined_names(known)
         raise UserError(f"没有 {to} 这一步，只有 {names}", f"there is no migration {to}, only {names}")
     database = service_database(workspace)
     if to is not None and to != known[-1]:

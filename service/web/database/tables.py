@@ -66,12 +66,38 @@ class Base(DeclarativeBase):
     }
 
 
-class User(Base):
+class _Numbered:
+    """Rows that the database numbers."""
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+
+
+class _AboutHousehold(_Numbered):
+    """Rows about a household, and by whom they came."""
+
+    household_id: Mapped[str] = mapped_column(String(100), index=True)
+    by: Mapped[str] = mapped_column(String(120), sort_order=1)
+
+
+class _Sent(_AboutHousehold):
+    """What a client sent: ``token`` is made by the client, so that sending twice counts once."""
+
+    token: Mapped[str] = mapped_column(String(100), sort_order=1)
+    recorded_at: Mapped[datetime] = mapped_column(default=now, sort_order=1)
+
+
+class _Noted:
+    """When something was noted, and since when the records have it."""
+
+    at: Mapped[datetime] = mapped_column(default=now, sort_order=1)
+    drained_at: Mapped[datetime | None] = mapped_column(sort_order=1)
+
+
+class User(_Numbered, Base):
     """A person who signs in."""
 
     __tablename__ = "users"
 
-    id: Mapped[int] = mapped_column(Number, primary_key=True)
     login: Mapped[str] = mapped_column(String(100), unique=True)
     name: Mapped[str] = mapped_column(String(100), default="")
     role: Mapped[str] = mapped_column(String(20))
@@ -134,14 +160,12 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None]
 
 
-class Outcome(Base):
+class Outcome(_Sent, Base):
     """What a visit found: a row each time somebody reports it, of which the last that was not undone counts."""
 
     __tablename__ = "outcomes"
 
-    id: Mapped[int] = mapped_column(Number, primary_key=True)
     outreach_id: Mapped[str] = mapped_column(String(64), index=True)
-    household_id: Mapped[str] = mapped_column(String(100), index=True)
     need: Mapped[str] = mapped_column(String(100))
     as_of: Mapped[date]
     outcome: Mapped[str] = mapped_column(String(20))
@@ -150,9 +174,6 @@ class Outcome(Base):
     propensity: Mapped[float | None]
     worker_id: Mapped[str | None] = mapped_column(String(100))
     note: Mapped[str] = mapped_column(Text, default="")
-    by: Mapped[str] = mapped_column(String(120))
-    token: Mapped[str] = mapped_column(String(100))  # made by the client, so that sending twice counts once
-    recorded_at: Mapped[datetime] = mapped_column(default=now)
     undone_at: Mapped[datetime | None]
     # on its way to the workspace's records: from then on it cannot be undone
     taken_at: Mapped[datetime | None]
@@ -164,105 +185,79 @@ class Outcome(Base):
     )
 
 
-class NewRequest(Base):
+class NewRequest(_Sent, Base):
     """A request that another system or a worker entered."""
 
     __tablename__ = "requests"
 
-    id: Mapped[int] = mapped_column(Number, primary_key=True)
     request_id: Mapped[str] = mapped_column(String(100), unique=True)
-    household_id: Mapped[str] = mapped_column(String(100), index=True)
     requested_at: Mapped[datetime]
     need: Mapped[str | None] = mapped_column(String(100))
     text: Mapped[str | None] = mapped_column(Text)
     channel: Mapped[str | None] = mapped_column(String(50))
     resolved_at: Mapped[datetime | None]
     satisfaction: Mapped[int | None]
-    by: Mapped[str] = mapped_column(String(120))
-    token: Mapped[str] = mapped_column(String(100))
-    recorded_at: Mapped[datetime] = mapped_column(default=now)
     drained_at: Mapped[datetime | None] = mapped_column(index=True)
 
     __table_args__ = (UniqueConstraint("by", "token", name="one_request_a_token"),)
 
 
-class Remark(Base):
+class Remark(_Sent, Base):
     """What was said about a row of a list beside its outcome; of each column the last word that was given counts."""
 
     __tablename__ = "remarks"
 
-    id: Mapped[int] = mapped_column(Number, primary_key=True)
     outreach_id: Mapped[str] = mapped_column(String(64), index=True)
-    household_id: Mapped[str] = mapped_column(String(100), index=True)
     need: Mapped[str] = mapped_column(String(100))
     kind: Mapped[str | None] = mapped_column(String(20))  # of contract.FEEDBACK
     satisfaction: Mapped[int | None]  # 1 to 5
     next_visit: Mapped[date | None]
-    by: Mapped[str] = mapped_column(String(120))
-    token: Mapped[str] = mapped_column(String(100))
-    recorded_at: Mapped[datetime] = mapped_column(default=now)
     drained_at: Mapped[datetime | None] = mapped_column(index=True)
 
     __table_args__ = (UniqueConstraint("by", "token", name="one_remark_a_token"),)
 
 
-class Reassignment(Base):
+class Reassignment(_AboutHousehold, Base):
     """A household of a week's lists that one worker handed to another; the last row counts."""
 
     __tablename__ = "reassignments"
 
-    id: Mapped[int] = mapped_column(Number, primary_key=True)
-    household_id: Mapped[str] = mapped_column(String(100), index=True)
     as_of: Mapped[date]
     worker_id: Mapped[str] = mapped_column(String(100))  # who visits from now on
     worker_name: Mapped[str] = mapped_column(String(100))
-    by: Mapped[str] = mapped_column(String(120))
     at: Mapped[datetime] = mapped_column(default=now)
 
 
-class Refusal(Base):
+class Refusal(_AboutHousehold, _Noted, Base):
     """A household that refuses automated listing, from the moment it was noted."""
 
     __tablename__ = "refusals"
 
-    id: Mapped[int] = mapped_column(Number, primary_key=True)
-    household_id: Mapped[str] = mapped_column(String(100), index=True)
     begins_on: Mapped[date]
     until: Mapped[date | None]
-    by: Mapped[str] = mapped_column(String(120))
-    at: Mapped[datetime] = mapped_column(default=now)
-    drained_at: Mapped[datetime | None]
 
 
 # a refusal that ends on the day on which it begins: it ends those that the records hold
 ENDS_RECORDED = Refusal.begins_on == Refusal.until
 
 
-class Correction(Base):
+class Correction(_AboutHousehold, _Noted, Base):
     """An attribute of a household that was wrong, and what it should say."""
 
     __tablename__ = "corrections"
 
-    id: Mapped[int] = mapped_column(Number, primary_key=True)
-    household_id: Mapped[str] = mapped_column(String(100), index=True)
     attribute: Mapped[str] = mapped_column(String(100))
     value: Mapped[str | None] = mapped_column(Text)
-    by: Mapped[str] = mapped_column(String(120))
-    at: Mapped[datetime] = mapped_column(default=now)
-    drained_at: Mapped[datetime | None]
 
 
-class Deletion(Base):
+class Deletion(_Numbered, _Noted, Base):
     """A household to be deleted: hidden at once, and removed from the workspace when the deletion is carried out."""
 
     __tablename__ = "deletions"
 
-    id: Mapped[int] = mapped_column(Number, primary_key=True)
     household_hash: Mapped[str] = mapped_column(String(64), index=True)
     household_id: Mapped[str | None] = mapped_column(String(100))  # emptied once it is drained
     by: Mapped[str] = mapped_column(String(120))
-    at: Mapped[datetime] = mapped_column(default=now)
-    drained_at: Mapped[datetime | None]
 
 
 # tables with a row for something that somebody sent about a household

@@ -6,8 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from features.language import say
-from service.web.api.models import audit_entries
-from service.web.audit.log import verify
+from service.web.audit.log import newest_entries, verify
 from service.web.auth.identities import SignedIn
 from service.web.base.access import Scope, permit_everywhere
 from service.web.pages import overview
@@ -46,7 +45,7 @@ def audit(
     request.state.purpose = PURPOSE
     household_id, who = household_id.strip(), who.strip()
     database = state_of(request).database
-    entries = audit_entries(database, household_id or None, who or None, before, AT_ONCE)
+    entries = newest_entries(database, household_id or None, who or None, before, AT_ONCE)
     note(request, asker, "audit.read", household_id)
     zone = state_of(request).shelf.now().tzinfo
     return page(

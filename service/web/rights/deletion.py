@@ -27,7 +27,7 @@ from features.ingest.erasure import (
     shown_as,
     shown_pairs,
 )
-from features.language import say, say_line
+from features.language import joined_names, say, say_line
 from features.mapping.kept_rows import FOLDER, PENDING, forget_waiting
 from features.mapping.register import DOOR, HOUSEHOLDER, PHONE
 from features.point_in_time.subset import without
@@ -80,7 +80,7 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
     touched = [*taken_out, *(lists for _, lists in done)]
     files = {path for changed, _ in touched for path in changed}
     unreadable = {path for _, left in touched for path in left}
-    names = say("、", ", ").join(bearers)
+    names = joined_names(bearers)
     rows_told = say("，", ", ").join(f"{table} {count}" for table, count in removed.items() if count)
     return [
         say(f"已删除一户：{rows_told or '没有记录'}", f"deleted a household: {rows_told or 'no rows'}"),

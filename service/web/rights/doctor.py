@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from sqlalchemy import text
 
-from features.language import UserError, say, say_line
+from features.language import UserError, joined_names, say, say_line
 from features.store.database import STORE, open_store
 from features.store.reader import read_settings
 from features.store.tombstones import TOMBSTONES, read_tombstones, recognises
@@ -133,7 +133,7 @@ def _permissions(workspace: Path) -> Iterator[str]:
         if not path.is_symlink() and path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077
     ]
     if open_ones:
-        names = say("、", ", ").join(str(path) for path in open_ones[:SHOWN])
+        names = joined_names(str(path) for path in open_ones[:SHOWN])
         yield say(
             f"{len(open_ones)} 个文件或目录别人也能打开（{names}…）：请运行 chmod -R go= {workspace}",
             f"{len(open_ones)} files or directories are open to others ({names} ...): run chmod -R go= {workspace}",
@@ -149,7 +149,7 @@ def owner_findings(workspace: Path) -> list[str]:
     others = [path for path in workspace.rglob("*") if path.lstat().st_uid != owner]
     if not others:
         return []
-    names, account = say("、", ", ").join(str(path) for path in others[:SHOWN]), account_name(owner)
+    names, account = joined_names(str(path) for path in others[:SHOWN]), account_name(owner)
     return say_line(
         f"{len(others)} 个文件或目录不属于 {account}（{names}…），服务写不了：请运行 chown -R {account}: {workspace}",
         f"{len(others)} files or directories do not belong to {account} ({names} ...), whose service cannot write "

@@ -9,10 +9,10 @@ from sqlalchemy import or_, select
 
 from features.contract.community import Community
 from features.ingest.erasure import rows_of_household, values_of_attribute
-from features.language import UserError, say
+from features.language import UserError, joined_names, say
 from features.point_in_time.schema import kind_of, readable
 from features.store.reader import read_settings
-from service.web.audit.log import enter
+from service.web.audit.log import about, enter
 from service.web.database.engine import Database
 from service.web.database.tables import (
     ENDS_RECORDED,
@@ -42,7 +42,7 @@ def why_listed(served: Served, household_id: str, refuses: bool) -> list[str]:
         ]
         lines += [_listed_line(row, week.community, as_of) for row in rows]
     if not lines:
-        weeks = say("、", ", ").join(sorted(served.weeks))
+        weeks = joined_names(sorted(served.weeks))
         lines.append(
             say(f"这一户不在名单上（{weeks}）。", f"This household is on no list ({weeks}).")
             if weeks
@@ -164,8 +164,7 @@ def export(
 
 def looked_at(database: Database, household_id: str) -> list[dict[str, str]]:
     """List the audit log's entries on a household: at, who, action and purpose, the oldest first."""
-    among = Entry.subject.contains(f"\n{household_id}\n", autoescape=True)
-    entries = select(Entry).where(or_(Entry.subject == household_id, among)).order_by(Entry.number)
+    entries = select(Entry).where(about(household_id)).order_by(Entry.number)
     with database.reading() as session:
         return [
             {"at": entry.at, "who": entry.who, "action": entry.action, "purpose": entry.purpose}
@@ -198,7 +197,7 @@ def correct(
     stored = rows_of_household(workspace, household_id).get("households", [])
     names = [name for name in (stored[0] if stored else {}) if name not in FIXED]
     if attribute not in names:
-        listed = say("、", ", ").join(names)
+        listed = joined_names(names)
         raise UserError(
             f"没有属性 {attribute}，只有 {listed}", f"no attribute {attribute}; there are {listed}"
         )

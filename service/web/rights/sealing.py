@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -20,16 +20,6 @@ from features.language import UserError
 SALT, PREFIX, TAG = 16, 7, 16
 PIECE = 1 << 20
 SHORTEST = 12  # characters of a passphrase
-
-
-class PieceCipher(Protocol):
-    """What encrypts and decrypts a piece; the result of encryption ends with the piece's tag."""
-
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """Encrypt a piece."""
-
-    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """Decrypt a piece. Raises InvalidTag where it is not as it was encrypted."""
 
 
 class SM4GCM:
@@ -84,7 +74,7 @@ class _Pieces:
 
     def __init__(self, how: Sealing, passphrase: str, salt: bytes, prefix: bytes) -> None:
         key = Scrypt(salt=salt, length=how.key_length, n=1 << 15, r=8, p=1).derive(passphrase.encode())
-        self._cipher: PieceCipher = how.cipher(key)
+        self._cipher = how.cipher(key)
         self._beginning, self._prefix, self._number = how.beginning, prefix, 0
 
     def encrypt(self, content: bytes, last: bool) -> bytes:

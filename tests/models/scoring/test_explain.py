@@ -16,7 +16,7 @@ from features.blocks.build import Features, build, catalogue, facts
 from features.language import set_language
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, Rows, known_before
-from models.scoring.explain import fact_weights, joined, reasons
+from models.scoring.explain import explained, fact_weights, joined
 from models.scoring.model import NeedModel
 
 COUNT = {"requests_all_time": 1.0}
@@ -50,7 +50,8 @@ def told(known: Known, coefficients: Mapping[str, float], household: str, most: 
     model = hand_made_model(known, coefficients)
     index = list(known.household_ids).index(household)
     rows = Rows(np.array([index], dtype=np.int32), np.array([0], dtype=np.int16))
-    return reasons(model, known, build(known, rows, model.schema), np.array([0]), most)[0]
+    features = build(known, rows, model.schema)
+    return [reason.text for reason in explained(model, known, features, np.array([0]), most)[0]]
 
 
 def test_facts_with_numbers_in_the_order_of_their_contributions() -> None:
@@ -131,7 +132,7 @@ def test_reasons_follow_the_contributions_and_are_what_the_facts_say(town: Known
     tell = facts(model.schema)
     for row, position in enumerate(positions):
         pair = (int(features.rows.household[position]), int(features.rows.need[position]))
-        found = reasons(model, town, features, positions)[row]
+        found = [reason.text for reason in explained(model, town, features, positions)[row]]
         assert 1 <= len(found) <= 3
         assert len(set(found)) == len(found)
         weight = {tell[kind](town, model.schema, *pair): 0.0 for kind in weights.facts}
@@ -156,7 +157,8 @@ def test_no_text_shows_a_feature_s_name_or_a_probability(town: Known) -> None:
     model = hand_made_model(town, dict.fromkeys(model.feature_names, 1.0))
     features = build(town, cohort(town), model.schema)
     positions = np.arange(0, len(features.rows), 3)
-    texts = {text for reason in reasons(model, town, features, positions, most=99) for text in reason}
+    every = explained(model, town, features, positions, most=99)
+    texts = {reason.text for reasons in every for reason in reasons}
     assert len(texts) > 20
     for text in texts:
         assert not re.search(r"[a-z]_[a-z]|0\.\d|%|nan", text), text

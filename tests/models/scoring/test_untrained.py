@@ -8,7 +8,7 @@ from features.blocks.build import Features, build
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, Records, known_before
 from features.point_in_time.schema_fit import fit_schema
-from models.scoring.explain import reasons
+from models.scoring.explain import explained
 from models.scoring.model import NeedModel
 from models.scoring.untrained import untrained
 
@@ -57,7 +57,7 @@ def test_a_need_that_nobody_asked_for_gets_the_same_small_probability_everywhere
 def test_the_reason_of_who_asked_is_the_own_request() -> None:
     known, model, features, _ = scored(town({"h01": 30, "h02": 30}))
     at = np.flatnonzero((features.rows.household == 1) & (features.rows.need == 0))
-    first = reasons(model, known, features, at)[0][0]
+    first = explained(model, known, features, at)[0][0].text
     assert "申请过" in first
 
 

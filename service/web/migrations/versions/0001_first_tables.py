@@ -7,10 +7,10 @@ Revises:
 import sqlalchemy as sa
 from alembic import op
 
+from service.web.migrations.columns import NUMBER, moments, noted, number, texts
+
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 POSTGRESQL = (
@@ -26,9 +26,6 @@ SQLITE = tuple(
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"""
     for change in ("UPDATE", "DELETE")
 )
-
-
-NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
@@ -53,32 +50,32 @@ def _add_access() -> None:
     """Who may use the service: people, their sessions, and keys of other systems."""
     op.create_table(
         "users",
-        _number(),
-        *_texts(login=100, name=100, role=20),
-        *_texts(optional=True, grid_id=100, microgrid_id=100, worker_id=100, password_hash=200),
+        number(),
+        *texts(login=100, name=100, role=20),
+        *texts(optional=True, grid_id=100, microgrid_id=100, worker_id=100, password_hash=200),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
-        *_moments("locked_until", optional=True),
-        *_moments("created_at"),
+        *moments("locked_until", optional=True),
+        *moments("created_at"),
         sa.UniqueConstraint("login"),
     )
     op.create_table(
         "sign_ins",
-        *_texts(token_hash=64),
+        *texts(token_hash=64),
         sa.Column("user_id", NUMBER, nullable=False),
-        *_texts(csrf=64),
-        *_moments("created_at", "expires_at"),
+        *texts(csrf=64),
+        *moments("created_at", "expires_at"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("token_hash"),
     )
     op.create_index("ix_sign_ins_user_id", "sign_ins", ["user_id"])
     op.create_table(
         "api_keys",
-        *_texts(id=16, key_hash=64, name=100),
+        *texts(id=16, key_hash=64, name=100),
         sa.Column("scopes", sa.JSON(), nullable=False),
-        *_texts(optional=True, grid_id=100, microgrid_id=100),
-        *_moments("created_at", "expires_at"),
-        *_moments("revoked_at", optional=True),
+        *texts(optional=True, grid_id=100, microgrid_id=100),
+        *moments("created_at", "expires_at"),
+        *moments("revoked_at", optional=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key_hash"),
     )
@@ -88,17 +85,17 @@ def _add_intake() -> None:
     """What comes in about visits: outcomes and requests."""
     op.create_table(
         "outcomes",
-        _number(),
-        *_texts(outreach_id=64, household_id=100, need=100),
+        number(),
+        *texts(outreach_id=64, household_id=100, need=100),
         sa.Column("as_of", sa.Date(), nullable=False),
-        *_texts(outcome=20),
+        *texts(outcome=20),
         sa.Column("contacted_on", sa.Date(), nullable=False),
-        *_texts(arm=20),
+        *texts(arm=20),
         sa.Column("propensity", sa.Double()),
-        *_texts(optional=True, worker_id=100),
-        *_texts(note=None, by=120, token=100),
-        *_moments("recorded_at"),
-        *_moments("undone_at", "taken_at", "drained_at", optional=True),
+        *texts(optional=True, worker_id=100),
+        *texts(note=None, by=120, token=100),
+        *moments("recorded_at"),
+        *moments("undone_at", "taken_at", "drained_at", optional=True),
         sa.UniqueConstraint("by", "token", name="one_outcome_a_token"),
     )
     op.create_index("ix_outcomes_household_id", "outcomes", ["household_id"])
@@ -106,15 +103,15 @@ def _add_intake() -> None:
     op.create_index("outcomes_to_drain", "outcomes", ["drained_at", "id"])
     op.create_table(
         "requests",
-        _number(),
-        *_texts(request_id=100, household_id=100),
-        *_moments("requested_at"),
-        *_texts(optional=True, need=100, text=None, channel=50),
-        *_moments("resolved_at", optional=True),
+        number(),
+        *texts(request_id=100, household_id=100),
+        *moments("requested_at"),
+        *texts(optional=True, need=100, text=None, channel=50),
+        *moments("resolved_at", optional=True),
         sa.Column("satisfaction", sa.Integer()),
-        *_texts(by=120, token=100),
-        *_moments("recorded_at"),
-        *_moments("drained_at", optional=True),
+        *texts(by=120, token=100),
+        *moments("recorded_at"),
+        *moments("drained_at", optional=True),
         sa.UniqueConstraint("by", "token", name="one_request_a_token"),
         sa.UniqueConstraint("request_id"),
     )
@@ -126,27 +123,27 @@ def _add_rights() -> None:
     """What residents may ask for: refusals, corrections and deletions."""
     op.create_table(
         "refusals",
-        _number(),
-        *_texts(household_id=100),
+        number(),
+        *texts(household_id=100),
         sa.Column("begins_on", sa.Date(), nullable=False),
         sa.Column("until", sa.Date()),
-        *_noted(),
+        *noted(),
     )
     op.create_index("ix_refusals_household_id", "refusals", ["household_id"])
     op.create_table(
         "corrections",
-        _number(),
-        *_texts(household_id=100, attribute=100),
-        *_texts(optional=True, value=None),
-        *_noted(),
+        number(),
+        *texts(household_id=100, attribute=100),
+        *texts(optional=True, value=None),
+        *noted(),
     )
     op.create_index("ix_corrections_household_id", "corrections", ["household_id"])
     op.create_table(
         "deletions",
-        _number(),
-        *_texts(household_hash=64),
-        *_texts(optional=True, household_id=100),
-        *_noted(),
+        number(),
+        *texts(household_hash=64),
+        *texts(optional=True, household_id=100),
+        *noted(),
     )
     op.create_index("ix_deletions_household_hash", "deletions", ["household_hash"])
 
@@ -156,33 +153,11 @@ def _add_audit() -> None:
     op.create_table(
         "audit",
         sa.Column("number", NUMBER, autoincrement=False, nullable=False),
-        *_texts(id=64, at=40, who=120, action=60, subject=None, purpose=None, detail=None),
-        *_texts(previous=64, hash=64),
+        *texts(id=64, at=40, who=120, action=60, subject=None, purpose=None, detail=None),
+        *texts(previous=64, hash=64),
         sa.PrimaryKeyConstraint("number"),
         sa.UniqueConstraint("id"),
     )
     op.create_index("ix_audit_who", "audit", ["who"])
     for statement in POSTGRESQL if op.get_bind().dialect.name == "postgresql" else SQLITE:
         op.execute(statement)
-
-
-def _number() -> sa.Column:
-    """The column by which the database numbers a table's rows."""
-    return sa.Column("id", NUMBER, primary_key=True)
-
-
-def _texts(optional: bool = False, **longest: int | None) -> list[sa.Column]:
-    """Columns of texts: the most characters of each by its name, None for any number."""
-    return [
-        sa.Column(name, sa.Text() if most is None else sa.String(most), nullable=optional)
-        for name, most in longest.items()
-    ]
-
-
-def _moments(*names: str, optional: bool = False) -> list[sa.Column]:
-    return [sa.Column(name, sa.DateTime(timezone=True), nullable=optional) for name in names]
-
-
-def _noted() -> list[sa.Column]:
-    """Columns that tell who noted something, when, and since when the records have it."""
-    return [*_texts(by=120), *_moments("at"), *_moments("drained_at", optional=True)]

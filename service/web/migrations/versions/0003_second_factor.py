@@ -7,27 +7,26 @@ Revises: 0002
 import sqlalchemy as sa
 from alembic import op
 
+from service.web.migrations.columns import moments, texts
+
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     """Failures move from the person, whom anybody could lock out, to a table of their own."""
     op.create_table(
         "sign_in_failures",
-        sa.Column("login_hash", sa.String(length=64), nullable=False),
-        sa.Column("place_hash", sa.String(length=64), nullable=False),
+        *texts(login_hash=64, place_hash=64),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        *moments("last_at"),
+        *moments("locked_until", optional=True),
         sa.PrimaryKeyConstraint("login_hash", "place_hash"),
     )
     op.drop_column("users", "failures")
     op.drop_column("users", "locked_until")
-    op.add_column("users", sa.Column("second_factor", sa.String(length=200), nullable=True))
-    op.add_column("users", sa.Column("second_factor_step", sa.Integer(), nullable=True))
+    for column in (*texts(optional=True, second_factor=200), sa.Column("second_factor_step", sa.Integer())):
+        op.add_column("users", column)
 
 
 def downgrade() -> None:

@@ -7,44 +7,35 @@ Revises: 0003
 import sqlalchemy as sa
 from alembic import op
 
+from service.web.migrations.columns import moments, number, texts
+
 revision = "0004"
 down_revision = "0003"
-branch_labels = None
-depends_on = None
-
-NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
     """Add a table of remarks and one of reassignments."""
     op.create_table(
         "remarks",
-        sa.Column("id", NUMBER, nullable=False),
-        sa.Column("outreach_id", sa.String(length=64), nullable=False),
-        sa.Column("household_id", sa.String(length=100), nullable=False),
-        sa.Column("need", sa.String(length=100), nullable=False),
-        sa.Column("kind", sa.String(length=20), nullable=True),
-        sa.Column("satisfaction", sa.Integer(), nullable=True),
-        sa.Column("next_visit", sa.Date(), nullable=True),
-        sa.Column("by", sa.String(length=120), nullable=False),
-        sa.Column("token", sa.String(length=100), nullable=False),
-        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("drained_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
+        number(),
+        *texts(outreach_id=64, household_id=100, need=100),
+        *texts(optional=True, kind=20),
+        sa.Column("satisfaction", sa.Integer()),
+        sa.Column("next_visit", sa.Date()),
+        *texts(by=120, token=100),
+        *moments("recorded_at"),
+        *moments("drained_at", optional=True),
         sa.UniqueConstraint("by", "token", name="one_remark_a_token"),
     )
     for column in ("outreach_id", "household_id", "drained_at"):
         op.create_index(f"ix_remarks_{column}", "remarks", [column])
     op.create_table(
         "reassignments",
-        sa.Column("id", NUMBER, nullable=False),
-        sa.Column("household_id", sa.String(length=100), nullable=False),
+        number(),
+        *texts(household_id=100),
         sa.Column("as_of", sa.Date(), nullable=False),
-        sa.Column("worker_id", sa.String(length=100), nullable=False),
-        sa.Column("worker_name", sa.String(length=100), nullable=False),
-        sa.Column("by", sa.String(length=120), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
+        *texts(worker_id=100, worker_name=100, by=120),
+        *moments("at"),
     )
     op.create_index("ix_reassignments_household_id", "reassignments", ["household_id"])
 

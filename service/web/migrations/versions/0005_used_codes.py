@@ -7,12 +7,10 @@ Revises: 0004
 import sqlalchemy as sa
 from alembic import op
 
+from service.web.migrations.columns import NUMBER
+
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
-
-NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:

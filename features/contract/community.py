@@ -1,21 +1,17 @@
-"""The settings of a community: what its community.yaml may say, read and checked."""
+"""The settings of a community: what its community.yaml may say."""
 
 import re
 from calendar import monthrange
-from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from features.contract.eligibility import parse
 from features.contract.need_kinds import KINDS, NeedKind, kinds_of
-from features.contract.settings_mistakes import mistake_line, slip_of_signs, unread_keys
-from features.contract.settings_text import read_yaml
 from features.contract.table_names import by_held_names
-from features.language import Mistake, UserError, language
+from features.language import Mistake, language
 
 MONTH_AND_DAY = re.compile(r"(?:\d{4}[-/.])?(0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])")
 LEAP_YEAR = 2024
@@ -83,6 +79,11 @@ class Need(_Named):
     ask: Name | None = None
     kinds: tuple[NeedKind, ...] = ()  # what it is about, where its words do not tell
     ranking: Ranking = "model"  # by what lists put households first
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return what people may write for it: its id and its names."""
+        return tuple(filter(None, (self.id, self.name.zh, self.name.en)))
 
     @property
     def about(self) -> frozenset[str]:
@@ -364,34 +365,6 @@ class Community(_Section):
         """Return the position of each need's id in ``needs``, the order used by every array."""
         return {need.id: index for index, need in enumerate(self.needs)}
 
-
-@dataclass(frozen=True)
-class LoadedCommunity:
-    """A community.yaml and those of its keys that nothing reads."""
-
-    community: Community
-    unread: list[str] = field(default_factory=list)
-
-
-def read_community(path: Path) -> LoadedCommunity:
-    """Read a community.yaml (UTF-8, GB18030, Big5 or Shift-JIS).
-
-    Raises UserError with one line naming the file and the key when it cannot be used.
-    """
-    value = read_yaml(path)
-    if not isinstance(value, dict):
-        raise UserError(
-            f"{path}：缺少 community 和 needs 两节",
-            f"{path}: the sections community and needs are missing",
-        )
-    if slip := slip_of_signs(value):
-        raise UserError(f"{path}: {slip}")
-    return LoadedCommunity(community := parse_community(value, str(path)), unread_keys(community, ""))
-
-
-def parse_community(value: dict[str, Any], where: str) -> Community:
-    """Check the content of a community.yaml; ``where`` names it in the UserError that bad content raises."""
-    try:
-        return Community.model_validate(value)
-    except ValidationError as error:
-        raise UserError(f"{where}: {mistake_line(error, value)}") from error
+    def need_of_word(self) -> dict[str, str]:
+        """Return the id of the need that each id and each name of a need means, in either language."""
+        return {word: need.id for need in self.needs for word in need.words}

@@ -1,16 +1,51 @@
-"""Take community.yaml over into the workspace, and say in words what changed in it."""
+"""Read and check community.yaml, take it over into the workspace, and say in words what changed in it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from features.contract.community import Community, read_community
+from features.contract.community import Community
+from features.contract.settings_mistakes import mistake_line, slip_of_signs, unread_keys
+from features.contract.settings_text import read_yaml
 from features.language import UserError, say
 
 SETTINGS_FILE = "community.yaml"
+
+
+@dataclass(frozen=True)
+class LoadedCommunity:
+    """A community.yaml and those of its keys that nothing reads."""
+
+    community: Community
+    unread: list[str] = field(default_factory=list)
+
+
+def read_community(path: Path) -> LoadedCommunity:
+    """Read a community.yaml (UTF-8, GB18030, Big5 or Shift-JIS).
+
+    Raises UserError with one line naming the file and the key when it cannot be used.
+    """
+    value = read_yaml(path)
+    if not isinstance(value, dict):
+        raise UserError(
+            f"{path}：缺少 community 和 needs 两节",
+            f"{path}: the sections community and needs are missing",
+        )
+    if slip := slip_of_signs(value):
+        raise UserError(f"{path}: {slip}")
+    return LoadedCommunity(community := parse_community(value, str(path)), unread_keys(community, ""))
+
+
+def parse_community(value: dict[str, Any], where: str) -> Community:
+    """Check the content of a community.yaml; ``where`` names it in the UserError that bad content raises."""
+    try:
+        return Community.model_validate(value)
+    except ValidationError as error:
+        raise UserError(f"{where}: {mistake_line(error, value)}") from error
 
 
 @dataclass(frozen=True)
@@ -29,25 +64,19 @@ def take_settings(directory: Path, workspace: Path) -> Taken:
     Raises UserError where neither is there, or the one to be used is wrong.
     """
     theirs, ours = directory / SETTINGS_FILE, workspace / SETTINGS_FILE
-    if not theirs.is_file():
-        if not ours.is_file():
-            raise UserError(
-                f"{directory}：缺少 community.yaml（xianying init 会生成一个示例）",
-                f"{directory}: community.yaml is missing (xianying init writes an example)",
-            )
-        loaded = read_community(ours)
+    if not theirs.is_file() and not ours.is_file():
+        raise UserError(
+            f"{directory}：缺少 community.yaml（xianying init 会生成一个示例）",
+            f"{directory}: community.yaml is missing (xianying init writes an example)",
+        )
+    loaded = read_community(theirs if theirs.is_file() else ours)
+    if not theirs.is_file() or (ours.is_file() and ours.read_bytes() == theirs.read_bytes()):
         return Taken(loaded.community, loaded.unread, [], None)
-    loaded = read_community(theirs)
-    content = theirs.read_bytes()
-    if not ours.is_file():
-        return Taken(loaded.community, loaded.unread, [], content)
-    if ours.read_bytes() == content:
-        return Taken(loaded.community, loaded.unread, [], None)
-    try:
-        before = read_community(ours).community
-    except UserError:  # a broken file in the workspace is mended by a good one
-        return Taken(loaded.community, loaded.unread, [], content)
-    return Taken(loaded.community, loaded.unread, settings_changes(before, loaded.community), content)
+    changes = []
+    if ours.is_file():
+        with suppress(UserError):  # a broken file in the workspace is mended by a good one
+            changes = settings_changes(read_community(ours).community, loaded.community)
+    return Taken(loaded.community, loaded.unread, changes, theirs.read_bytes())
 
 
 def settings_changes(before: Community, after: Community) -> list[str]:

@@ -15,7 +15,8 @@ import yaml
 from tqdm import tqdm
 
 from features.atomic import open_atomically, write_atomically
-from features.contract.community import Community, parse_community
+from features.contract.community import Community
+from features.contract.settings_file import parse_community
 from features.contract.settings_text import LOADER
 from features.contract.tables import TABLES
 from features.language import UserError, say

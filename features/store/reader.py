@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 
 from features.contract.attribute_values import Texts, read_texts
-from features.contract.community import Community, read_community
+from features.contract.community import Community
 from features.contract.refusing_words import CALLS_OFF, wanted_part
-from features.contract.settings_file import SETTINGS_FILE
+from features.contract.settings_file import SETTINGS_FILE, read_community
 from features.contract.tables import ARMS, FEEDBACK, OUTCOMES, TABLES
 from features.language import UserError
 from features.point_in_time.records import OF_GRID, Records

@@ -1,9 +1,11 @@
 """Duplicates of the register and decisions about unsure links: proposed, carried out, undone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 
 from features.language import UserError, say, say_line
@@ -41,6 +43,17 @@ def proposed_duplicates(workspace: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pairs[[not is_known for is_known in known]].reset_index(drop=True), register
 
 
+@contextmanager
+def _changing(workspace: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a connection whose changes are kept together, and then published. Raises UserError before the first ingest."""
+    count_households(workspace)
+    with open_store(workspace) as connection:
+        begin(connection)
+        yield connection
+        connection.execute("COMMIT")
+    publish_from_records(workspace)
+
+
 def change_register(
     workspace: Path,
     kind: Kind,
@@ -56,23 +69,15 @@ def change_register(
 
     Raises UserError when an id isn't in the register or is merged already.
     """
-    count_households(workspace)
-    with open_store(workspace) as connection:
-        begin(connection)
+    with _changing(workspace) as connection:
         change = add_change(connection, kind, subject, target, since, valid_from)
-        connection.execute("COMMIT")
-    publish_from_records(workspace)
     return [_line(change)]
 
 
 def undo_register_change(workspace: Path, number: int, until: datetime) -> list[str]:
     """Undo a change from ``until`` on, and return lines on it. Raises UserError where there is none of that number."""
-    count_households(workspace)
-    with open_store(workspace) as connection:
-        begin(connection)
+    with _changing(workspace) as connection:
         change = undo_change(connection, number, until)
-        connection.execute("COMMIT")
-    publish_from_records(workspace)
     return [say("已撤销：", "undone: ") + _line(change)]
 
 

@@ -177,10 +177,7 @@ def review(workspace: Path, filled: Path | None, output: Path | None, most: int)
 
 def _with_ids(rows: "pd.DataFrame", community: "Community") -> "pd.DataFrame":
     """Put needs' ids in the place of their names."""
-    ids = {
-        name: need.id for need in community.needs for name in (need.id, need.name.zh, need.name.en) if name
-    }
-    return rows.assign(label=rows["label"].map(ids)).dropna(subset=["label"])
+    return rows.assign(label=rows["label"].map(community.need_of_word())).dropna(subset=["label"])
 
 
 def _check(texts: int, needs: int) -> None:

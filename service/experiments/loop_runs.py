@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from features.atomic import write_atomically
-from features.contract.community import parse_community
+from features.contract.settings_file import parse_community
 from features.language import UserError, say
 from features.simulation.simulate import xishan
 from service.experiments.closed_loop import Lived, Run, Setting, live

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from features.contract.community import Community, Identity, read_community
-from features.contract.settings_file import SETTINGS_FILE
+from features.contract.community import Community, Identity
+from features.contract.settings_file import SETTINGS_FILE, read_community
 from features.language import set_language
 
 

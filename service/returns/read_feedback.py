@@ -15,6 +15,7 @@ from service.returns.filled_rows import Filled
 
 SOONEST, LATEST = timedelta(days=7), timedelta(days=400)  # an agreed visit around its list's week
 REFUSES = "do_not_contact"
+COLUMNS = ("kind", "satisfaction", "reason_kind", "note", "next_visit")  # that a workbook can fill
 Stored = dict[str, dict[str, Any]]
 
 
@@ -74,13 +75,12 @@ def _new(listed: dict[Any, Any], now: datetime) -> dict[str, Any]:
         "household_id": listed["household_id"],
         "need": listed["need"],
         "recorded_at": now.replace(tzinfo=None, microsecond=0),
-        **dict.fromkeys(("kind", "satisfaction", "reason_kind", "note", "next_visit")),
+        **dict.fromkeys(COLUMNS),
     }
 
 
 def _says_more(feedback: dict[str, Any], before: dict[str, Any]) -> bool:
-    columns = ("kind", "satisfaction", "reason_kind", "note", "next_visit")
-    return any(feedback[name] is not None and feedback[name] != before.get(name) for name in columns)
+    return any(feedback[name] is not None and feedback[name] != before.get(name) for name in COLUMNS)
 
 
 def _given(row: Filled, listed: dict[Any, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -46,7 +46,7 @@ def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records,
     """
     outcomes = Outcomes()
     list_of = {str(row["outreach_id"]): {**row} for row in listed.to_dict("records")}
-    words = {need.id: (need.id, need.name.zh, need.name.en) for need in records.community.needs}
+    words = {need.id: need.words for need in records.community.needs}
     pairs = {
         (str(row["household_id"]), word)
         for row in list_of.values()
@@ -163,8 +163,7 @@ def _listed(row: Filled, list_of: dict[str, dict[Any, Any]], community: Communit
             f"{row.where}：community.yaml 里已没有需求 {handed_out['need']}",
             f"{row.where}: community.yaml has no need {handed_out['need']} any more",
         )
-    needs = ("", need.id, need.name.zh, need.name.en)
-    if row.household_id not in ("", handed_out["household_id"]) or row.need not in needs:
+    if row.household_id not in ("", handed_out["household_id"]) or row.need not in ("", *need.words):
         raise UserError(
             f"{row.where}：户号或需求和发出的名单对不上（应是 {handed_out['household_id']}），多半是只给几列排序了",
             f"{row.where}: household or need differ from the list (expected {handed_out['household_id']});"

@@ -33,12 +33,7 @@ def requests_of(
 
     Returns Rows of the contract's table requests, and one line for each row of a household that is not known.
     """
-    needs = {
-        word: need.id
-        for need in records.community.needs
-        for word in (need.id, need.name.zh, need.name.en)
-        if word
-    }
+    needs = records.community.need_of_word()
     homes, stored = {*records.household_ids}, {*records.requests.request_id}
     requests: dict[str, dict[str, Any]] = {}
     refused = []

@@ -86,12 +86,7 @@ def read_text_review(path: Path, community: Community) -> pd.DataFrame:
             f"{path}: not a sheet that xianying text review wrote",
         )
     text, decision = (next(name for name in words if name in sheet) for words in (TEXT, DECISION))
-    needs = {
-        name.strip().lower(): need.id
-        for need in community.needs
-        for name in (need.id, need.name.zh, need.name.en)
-        if name
-    }
+    needs = {word.strip().lower(): need for word, need in community.need_of_word().items()}
     rows = []
     for line, (key, written, said) in enumerate(
         sheet[[KEY, text, decision]].itertuples(index=False, name=None), start=2

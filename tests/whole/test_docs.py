@@ -92,7 +92,7 @@ def test_every_package_has_a_row_that_says_what_it_takes_and_gives() -> None:
 
 
 def test_examples_of_settings_are_valid() -> None:
-    from features.contract.community import parse_community
+    from features.contract.settings_file import parse_community
 
     blocks = re.findall(r"```yaml\n(.*?)```", text_of("docs/data-contract.md"), re.S)
     sections = [yaml.safe_load(block) for block in blocks]

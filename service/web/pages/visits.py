@@ -46,17 +46,15 @@ def visits(
     if asker.everywhere and grid is None and not coordinators:
         return _grids(request, asker, week, rows, handed_over)
     if asker.everywhere:
-        if grid is not None:
-            refuse_unless_known("grid", grid, week.grids_in_sight(asker))
-        rows = _of_list(rows, None if coordinators else grid)
+        rows = _of_list(rows, grid, coordinators, week.grids_in_sight(asker))
     assigned = [row for row in rows if asker.worker_id and row["worker_id"] == asker.worker_id]
     own = bool(assigned) or _works(asker, week)
-    shown = assigned if own and not everybody else rows
+    mine = own and not everybody
+    shown = assigned if mine else rows
     given = _given(asker, rows)
     done = results(request, [*shown, *given])
     if shown:
         note(request, asker, "visits.read", dict.fromkeys(row["household_id"] for row in shown), week.as_of)
-    cards = _cards(shown, done, week, asker)
     return page(
         request,
         asker,
@@ -64,12 +62,8 @@ def visits(
         newest=done.newest,
         week=week,
         days=days_of(week),
-        workers=[(name, list(some)) for name, some in groupby(cards, lambda card: card["worker"])],
-        finished=sum(card["finished"] for card in cards),
-        total=len(cards),
-        title=say("我的走访名单", "My visits")
-        if own and not everybody
-        else _title(asker, grid, coordinators),
+        **_by_worker(_cards(shown, done, week, asker)),
+        title=say("我的走访名单", "My visits") if mine else _title(asker, grid, coordinators),
         others=len(rows) > len(shown),
         given=_cards(given, done, week, asker),
         own=own,
@@ -97,9 +91,20 @@ def _cards(rows: list[Row], done: Results, week: Week, asker: Identity) -> list[
     return [card(list(of_one), done, week, asker) for _, of_one in groupby(rows, _of_visit)]
 
 
-def _of_list(rows: list[Row], grid: str | None) -> list[Row]:
-    """Return the rows of a grid's list, or with None of the coordinators' list."""
-    if grid is None:
+def _by_worker(cards: list[Row]) -> dict[str, Any]:
+    """Group the cards by worker, and count them and those on which nothing is left to ask."""
+    return {
+        "workers": [(name, list(some)) for name, some in groupby(cards, lambda card: card["worker"])],
+        "finished": sum(card["finished"] for card in cards),
+        "total": len(cards),
+    }
+
+
+def _of_list(rows: list[Row], grid: str | None, coordinators: bool, grids: list[str]) -> list[Row]:
+    """Return the rows of a grid's list, or of the coordinators'. Raises a 422 problem for a grid not among ``grids``."""
+    if grid is not None:
+        refuse_unless_known("grid", grid, grids)
+    if coordinators:
         return [row for row in rows if row.get("coordinator")]
     return [row for row in rows if row["grid_id"] == grid and not row.get("coordinator")]
 

@@ -19,7 +19,7 @@ from benchmarks.real_panels.complete_journey import (
     write_contract,
 )
 from features.blocks.build import build
-from features.contract.community import read_community
+from features.contract.settings_file import read_community
 from features.contract.tables import TABLES
 from features.ingest.ingest import ingest
 from features.point_in_time.cohort import cohort

@@ -6,7 +6,7 @@ import pytest
 from make_records import make_community, make_records
 
 from features.blocks.groups import membership
-from features.contract.community import parse_community
+from features.contract.settings_file import parse_community
 from features.language import UserError
 from features.point_in_time.records import Known, day_of, known_before
 from features.simulation.simulate import styled_community, xishan

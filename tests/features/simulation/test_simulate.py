@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.contract.community import read_community
+from features.contract.settings_file import read_community
 from features.contract.tables import TABLES
 from features.language import UserError
 from features.simulation.office import Office

@@ -1,6 +1,6 @@
 """The coordinator's week: what is to be decided, in which order, and what the tables say."""
 
-from features.contract.community import parse_community
+from features.contract.settings_file import parse_community
 from service.brief.brief import EMPTY, of_grids
 from service.brief.decisions import MOST, decisions
 from service.brief.words import growing, left_out, month, unvisited

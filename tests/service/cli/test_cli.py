@@ -17,7 +17,7 @@ from ready_process import COMMAND, ReadyProcess, begin, run_to_end
 from tiny_town import SETTINGS, Row, TinyTown, households, make_tiny_town
 from week_lists import change, fill
 
-from features.contract.community import read_community
+from features.contract.settings_file import read_community
 from features.store.reader import read_records
 from models.registry.registry import champion
 from service.cli.commands import commands

@@ -67,7 +67,7 @@ def test_training_registers_a_model_in_force(workspace: Path, monkeypatch: pytes
 
 
 def test_what_a_person_decides_in_the_sheet_is_kept(workspace: Path) -> None:
-    from features.contract.community import read_community
+    from features.contract.settings_file import read_community
     from service.texts.review_sheet import write_text_review
 
     community = read_community(workspace / "community.yaml").community

@@ -25,9 +25,9 @@ from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, day_of, known_before
 from features.simulation.office import Planned
 from models.demand.programmes import programmes_for
+from models.evaluation.capacity import NEEDS_PER_VISIT
 from service.experiments.closed_loop import Monday, Run, Setting, World
 from service.planning.eligibility import eligible_pairs, left_out
-from service.planning.options import NEEDS_PER_VISIT
 from service.planning.planner import plan
 from service.planning.seat_limits import last_day_to_enrol, seats_for_visits
 from service.planning.workers import workers_of

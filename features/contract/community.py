@@ -15,6 +15,7 @@ from features.language import Mistake, language
 
 MONTH_AND_DAY = re.compile(r"(?:\d{4}[-/.])?(0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])")
 LEAP_YEAR = 2024
+TIERS = ("red", "yellow", "green")  # of risk; ``RiskShares`` says how many households are in the first two
 
 
 class _Section(BaseModel):

@@ -28,10 +28,9 @@ def mask_text(text: str, names: Iterable[str] = ()) -> str:
     return _replaced(masked, [*finds, *find_names(masked)])
 
 
-def mask_texts(texts: pd.Series, names: Iterable[str] = ()) -> pd.Series:
+def mask_texts(texts: pd.Series) -> pd.Series:
     """Mask each text, equal ones once; what is missing stays missing."""
-    given = tuple(names)
-    masked = {text: mask_text(str(text), given) for text in texts.dropna().unique()}
+    masked = {text: mask_text(str(text)) for text in texts.dropna().unique()}
     return texts.map(masked, na_action="ignore")
 
 

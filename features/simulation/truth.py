@@ -12,6 +12,7 @@ STILL_THERE = np.iinfo(np.int16).max  # end week of a need that has not ended
 RECENT_WEEKS = 12
 NEW_WEEKS = 104
 AT_ONCE = 8192  # households whose futures are drawn together
+SHOCKS = 20  # draws over which a visit's finding a need is averaged
 
 
 @dataclass(frozen=True)
@@ -44,20 +45,20 @@ def chances(town: Town, community: Community, draws: int = 100) -> Chances:
     return Chances((asks / draws).astype(np.float32), (needing / draws).astype(np.float32))
 
 
-def need_now(town: Town, draws: int = 20) -> np.ndarray:
+def need_now(town: Town) -> np.ndarray:
     """Compute the probability that a visit in the coming week finds the need: float32 [households, needs].
 
-    It is the ``need`` of ``chances`` without the weeks after, averaged over ``draws`` of the week's shocks.
+    It is the ``need`` of ``chances`` without the weeks after, averaged over ``SHOCKS`` draws of the week's shocks.
     """
     rng = np.random.default_rng([town.seed, 12, town.week])
     base, _ = town.rates(town.week)
     silent, open_ = town.silent, (town.state == ASKED).astype(np.float32)
     needing = np.zeros(town.state.shape)
-    for _ in range(draws):
+    for _ in range(SHOCKS):
         shock = town.next_shock(rng, town.shock)
         chance = town.hazard(town.week, town.excitation, shock, base) * town.present[:, None]
         needing += _advance(silent, open_, chance) + open_
-    return (needing / draws).astype(np.float32)
+    return (needing / SHOCKS).astype(np.float32)
 
 
 def groups(town: Town) -> dict[str, np.ndarray]:

@@ -22,6 +22,7 @@ from features.language import language, say
 
 _PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g}%")
 _GREY = "#9aa0a6"
+MOST_FEATURES = 10  # in one panel
 
 
 @contextmanager
@@ -152,15 +153,15 @@ def draw_groups(
     axes.set_xlim(0, max(2.0, 1.1 * float(value.max(initial=0))))
 
 
-def draw_importance(axes: Axes, importance: pd.DataFrame, most: int = 10) -> None:
-    """Draw the ``most`` important features.
+def draw_importance(axes: Axes, importance: pd.DataFrame) -> None:
+    """Draw the ten most important features.
 
     Columns meaning (the feature in words) and gain.
     """
     axes.set_title(say("模型最看重什么", "What the model looks at"))
     axes.set_xlabel(say("占全部增益的比例", "Share of total gain"))
     total = max(float(importance["gain"].sum()), 1e-12)
-    rows = importance.nlargest(most, "gain").iloc[::-1]
+    rows = importance.nlargest(MOST_FEATURES, "gain").iloc[::-1]
     longest = 36 if language() == "zh" else 70  # letters, Chinese ones being twice as wide
     axes.barh(range(len(rows)), rows["gain"] / total, color="#a8c7ea")
     for place, text in enumerate(rows["meaning"]):

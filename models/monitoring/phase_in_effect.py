@@ -43,8 +43,10 @@ def effect(now: np.ndarray, later: np.ndarray) -> Effect:
     return Effect((len(now), hits[1][0]), (len(later), hits[0][0]), difference, float(low), float(high))
 
 
-def households_needed(share: float, change: float, power: float = POWER) -> int:
-    """Return how many households each arm needs to show a change of a share: two-sided 5%, normal approximation.
+def households_needed(share: float, change: float) -> int:
+    """Return how many households each arm needs to show a change of a share.
+
+    Two-sided at 5%, with the probability ``POWER`` to find it, in normal approximation.
 
     share: of households with the outcome without a visit, in (0, 1). change: how much a visit lowers or raises it.
 
@@ -53,7 +55,7 @@ def households_needed(share: float, change: float, power: float = POWER) -> int:
     """
     other = min(max(share - change, 0.0), 1.0)
     spread = share * (1 - share) + other * (1 - other)
-    return int(np.ceil((norm.ppf(0.975) + norm.ppf(power)) ** 2 * spread / change**2))
+    return int(np.ceil((norm.ppf(0.975) + norm.ppf(POWER)) ** 2 * spread / change**2))
 
 
 def outcomes_of_lots(workspace: Path, lots: pd.DataFrame, community: Community, as_of: int) -> pd.DataFrame:

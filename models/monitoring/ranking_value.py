@@ -17,7 +17,7 @@ from features.store.database import open_store
 from features.store.sql import held
 from models.monitoring.monitor import TOP
 
-REPLICATES = 500
+REPLICATES, SEED = 500, 0  # of the bootstrap over households
 FEWEST = 20  # visits by lot among a ranking's top pairs, below which nothing is said
 RANKINGS = ("p_need", "p_request")
 HEAVIEST = 20.0  # limit of a weight, where the mean is 1
@@ -42,18 +42,17 @@ def lot_visits(workspace: Path, as_of: int) -> pd.DataFrame:
             ORDER BY day, household_id, need""").df()
 
 
-def top_pairs(scores: pd.DataFrame, ranking: str, share: float = TOP) -> pd.DataFrame:
-    """Return the pairs of one week that a ranking puts on top of each need. ``share``: of a need's pairs, in (0, 1]."""
+def top_pairs(scores: pd.DataFrame, ranking: str) -> pd.DataFrame:
+    """Return the pairs of one week that a ranking puts on top of each need: a share of ``TOP`` of the need's pairs."""
     place = scores.groupby("need")[ranking].rank(method="first", ascending=False)
     size = scores.groupby("need")[ranking].transform("size")
-    return scores[place <= np.ceil(share * size)]
+    return scores[place <= np.ceil(TOP * size)]
 
 
 def values(
     weeks: Iterable[tuple[int, pd.DataFrame]],
     visits: pd.DataFrame,
     rankings: tuple[str, ...] = RANKINGS,
-    seed: int = 0,
 ) -> Mapping[str, Value]:
     """Estimate what the top pairs of each ranking are worth.
 
@@ -61,7 +60,6 @@ def values(
         starts), and a column for each ranking.
     visits: of ``lot_visits``; those of the seven days from the as-of day count.
     rankings: names of the columns to rank by.
-    seed: of the bootstrap over households.
     """
     seen: dict[str, list[pd.DataFrame]] = {ranking: [] for ranking in rankings}
     expected: dict[str, list[np.ndarray]] = {ranking: [] for ranking in rankings}
@@ -77,18 +75,18 @@ def values(
     for ranking in rankings:
         rows = pd.concat(seen[ranking]) if seen[ranking] else pd.DataFrame()
         if len(rows) >= FEWEST:
-            values_found[ranking] = _value(rows, float(np.concatenate(expected[ranking]).mean()), seed)
+            values_found[ranking] = _value(rows, float(np.concatenate(expected[ranking]).mean()))
     return values_found
 
 
-def _value(rows: pd.DataFrame, expected: float, seed: int) -> Value:
+def _value(rows: pd.DataFrame, expected: float) -> Value:
     """Estimate one ranking's value. ``expected``: mean p_need of all its top pairs."""
     weight = rows["weight"].to_numpy(dtype=np.float64)
     weight = np.minimum(weight / weight.mean(), HEAVIEST)
     found, model = rows["found"].to_numpy(dtype=np.float64), rows["p_need"].to_numpy(dtype=np.float64)
     _, household = np.unique(rows["household_id"].to_numpy(dtype=object).astype(str), return_inverse=True)
     homes = int(household.max()) + 1
-    draws = np.random.default_rng(seed).multinomial(homes, np.full(homes, 1 / homes), size=REPLICATES)
+    draws = np.random.default_rng(SEED).multinomial(homes, np.full(homes, 1 / homes), size=REPLICATES)
     times = np.vstack([np.ones(len(rows)), draws[:, household]]) * weight
     total = np.maximum(times.sum(axis=1), 1e-12)
     plain, corrected = times @ found / total, expected + times @ (found - model) / total

@@ -73,7 +73,7 @@ def visits_made(known: Known, then: Callable[[int], Known]) -> VisitsMade:
     )
 
 
-def audit_made(parts: Sequence[VisitsMade], seed: int = 0) -> tuple[pd.DataFrame, Groups]:
+def audit_made(parts: Sequence[VisitsMade]) -> tuple[pd.DataFrame, Groups]:
     """Audit the targeted visits against the needs that random visits found.
 
     ``parts``: the visits of every partition. Returns the table of ``group_shares``, and the groups without members. A
@@ -95,7 +95,7 @@ def audit_made(parts: Sequence[VisitsMade], seed: int = 0) -> tuple[pd.DataFrame
     audited = Audited(
         household, found.astype(float), unknown, visit, unknown, weight, _members(parts, groups)
     )
-    return group_shares(audited, groups.ids, MADE, resampled_of(households, homes, seed=seed)), groups
+    return group_shares(audited, groups.ids, MADE, resampled_of(households, homes)), groups
 
 
 def _numbered(parts: Sequence[VisitsMade]) -> tuple[np.ndarray, int]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.blocks.build import Features
-from features.contract.community import Community, RiskShares
+from features.contract.community import TIERS, Community, RiskShares
 from models.evaluation.baselines import counted
 from models.scoring.model import NeedModel
 
 SEVERE = 3
-TIERS = ("red", "yellow", "green")
 
 
 def severe_needs(community: Community) -> np.ndarray:

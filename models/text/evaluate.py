@@ -47,10 +47,10 @@ class Evaluation:
         return likeliest(self.chances, self.labels)
 
 
-def learnable(labels: Sequence[str], least: int = FEWEST_TEXTS) -> list[str]:
+def learnable(labels: Sequence[str]) -> list[str]:
     """List the needs with enough texts to learn from, in order."""
     counts = pd.Series(list(labels)).value_counts()
-    return sorted(str(need) for need, texts in counts.items() if texts >= least)
+    return sorted(str(need) for need, texts in counts.items() if texts >= FEWEST_TEXTS)
 
 
 def likeliest(chances: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from features.masking.mask import mask_text
 LONGEST_TITLE = 60  # characters of a first line that counts as a title
 LEAD = 300  # characters of the body that tell most
 _SPACE = re.compile(r"\s+")
-BITS = 18  # of a hash: 262,144 columns
+BITS = 18  # of an n-gram's hash, which is its column: 262,144 columns
 LONGEST = 2  # characters
 _CHUNK = 2_000_000  # characters at a time
 _END = 0  # code point that closes a text; n-grams over it are left out
@@ -51,14 +51,10 @@ def count_keywords(
     return hits
 
 
-def count_ngrams(texts: Sequence[str], bits: int = BITS, longest: int = LONGEST) -> csr_array:
-    """Count every n-gram of 1 to ``longest`` characters.
+def count_ngrams(texts: Sequence[str]) -> csr_array:
+    """Count every n-gram of 1 to ``LONGEST`` characters: float32 [texts, 2**BITS].
 
     texts: cleaned texts; upper and lower case count as different characters.
-    bits: of a hash: n-grams with equal hashes share a column.
-    longest: most characters of an n-gram, 1 to 3.
-
-    Returns float32 [texts, 2**bits].
 
     >>> count_ngrams(["漏水", "漏"]).sum(axis=1).tolist()
     [3.0, 1.0]
@@ -67,13 +63,13 @@ def count_ngrams(texts: Sequence[str], bits: int = BITS, longest: int = LONGEST)
     for position, text in enumerate(texts):
         size += len(text) + 1
         if size > _CHUNK:
-            parts.append(_count(texts[start : position + 1], bits, longest))
+            parts.append(_count(texts[start : position + 1]))
             start, size = position + 1, 0
-    parts.append(_count(texts[start:], bits, longest))
+    parts.append(_count(texts[start:]))
     return vstack(parts, format="csr") if len(parts) > 1 else parts[0]
 
 
-def _count(texts: Sequence[str], bits: int, longest: int) -> csr_array:
+def _count(texts: Sequence[str]) -> csr_array:
     joined = "".join(text + chr(_END) for text in texts)
     points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     ends = points == _END
@@ -81,18 +77,18 @@ def _count(texts: Sequence[str], bits: int, longest: int) -> csr_array:
     columns, rows = [], []
     hashed = np.zeros(len(points), dtype=np.uint64)
     whole = np.ones(len(points), dtype=bool)
-    for length in range(longest):
+    for length in range(LONGEST):
         reach = len(points) - length
         hashed, whole = hashed[:reach], whole[:reach]
         hashed = (hashed ^ points[length:]) * _FACTORS[length]
         hashed ^= hashed >> np.uint64(29)
         whole = whole & ~ends[length:]
-        columns.append((hashed[whole] >> np.uint64(3)) & np.uint64((1 << bits) - 1))
+        columns.append((hashed[whole] >> np.uint64(3)) & np.uint64((1 << BITS) - 1))
         rows.append(row[:reach][whole])
     column = np.concatenate(columns).astype(np.int32)
     counts = csr_array(
         (np.ones(len(column), dtype=np.float32), (np.concatenate(rows).astype(np.int32), column)),
-        shape=(len(texts), 1 << bits),
+        shape=(len(texts), 1 << BITS),
     )
     counts.sum_duplicates()
     return counts

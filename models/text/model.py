@@ -110,10 +110,10 @@ def fit(
     )
 
 
-def folds_of(labels: np.ndarray, seed: int = _SEED) -> list[tuple[np.ndarray, np.ndarray]]:
+def folds_of(labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Part the texts into folds with equal shares of the needs, where a text has one."""
     alone = (labels.sum(axis=1) == 1).all()
-    split = (StratifiedKFold if alone else KFold)(_FOLDS, shuffle=True, random_state=seed)
+    split = (StratifiedKFold if alone else KFold)(_FOLDS, shuffle=True, random_state=_SEED)
     return list(split.split(labels, labels.argmax(axis=1)))
 
 
@@ -195,10 +195,10 @@ def _calibrate(margins: np.ndarray, labels: np.ndarray, exclusive: bool) -> tupl
     return np.full(needs, np.exp(best[0])), best[1:]
 
 
-def threshold_of(chance: np.ndarray, labels: np.ndarray, precision: float = PRECISION) -> float:
-    """Find the lowest probability above which the wanted share of needs is right; above 1 where there is none."""
+def threshold_of(chance: np.ndarray, labels: np.ndarray) -> float:
+    """Find the lowest probability above which a share ``PRECISION`` of needs is right; above 1 where there is none."""
     order = np.argsort(-chance, axis=None, kind="stable")
     right = labels.ravel()[order]
     share = np.cumsum(right) / np.arange(1, len(right) + 1)
-    enough = np.flatnonzero(share >= precision)
+    enough = np.flatnonzero(share >= PRECISION)
     return float(chance.ravel()[order][enough[-1]]) if len(enough) else 1.01

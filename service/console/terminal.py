@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,9 @@ WORKSPACE = "--workspace"
 PATIENCE = 2.0  # seconds after which a command says what it is at
 AGAIN = 0.1  # seconds from one interruption of queries to the next
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+Stage = Callable[
+    [str], AbstractContextManager[None]
+]  # shows a step by its name while it runs, as ``stage`` does
 
 
 def at_end(work: Callable[[], object]) -> None:

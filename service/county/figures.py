@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.contract.community import Need
+from features.contract.community import TIERS, Need
 from features.language import UserError
 from features.store.reader import sharing_community
 from features.workspace_secret import SECRET
 from models.demand.expected import TOWN, WINDOWS
-from service.lists.pages import TIERS
 from service.weekly.week_directory import DEMAND, OUTREACH, RISK, WEEKS, read_table, readable
 
 FEWEST = 5  # households: a smaller number is not shown

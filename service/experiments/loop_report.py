@@ -1,6 +1,5 @@
 """Report a closed-loop simulation: tables in Markdown and CSV, and a figure, with intervals over seeds."""
 
-import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from scipy.stats import t as student
 
 from features.atomic import write_atomically
 from features.language import say
-from models.evaluation.plots import chinese_text
+from models.evaluation.plots import as_png, chinese_text
 from service.experiments.closed_loop import Lived
 from service.experiments.loop_measures import ALL
 from service.experiments.loop_policies import FREQUENCY, ORACLE, PRODUCT, RANDOM, TITLES, UNCORRECTED
@@ -284,9 +283,7 @@ def _png(weeks: pd.DataFrame, lists: pd.DataFrame) -> bytes:
         _draw_policies(axes[0], weeks[weeks["group"] == ALL])
         if len(lists):
             _draw_ratios(axes[1], twin_ratios(lists))
-        content = io.BytesIO()
-        figure.savefig(content, dpi=100, format="png")
-    return content.getvalue()
+        return as_png(figure)
 
 
 def _draw_policies(axes, weeks: pd.DataFrame) -> None:

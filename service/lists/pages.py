@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from features.contract.community import Community
+from features.contract.community import TIERS, Community
 from features.language import joined_names, microgrid_words, say
 from models.demand.whole_numbers import whole_parts
 from service.console.operator import mark
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from service.lists.feedback_week import FeedbackWeek
 
 MOST_BESIDE = 40  # grids that are drawn as bars, and stand beside one another in a table; more stand below
-TIERS = ("red", "yellow", "green")
 OF_HOUSEHOLD = ("household_id", "microgrid_id", "contact", "members", "last_contact")
 OF_NEED = ("need_name", "paper", "programme", "ask")
 SHOWN = (*OF_HOUSEHOLD, *OF_NEED, "worker", "worker_name", "visit_order", "arm", "status")

@@ -7,7 +7,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-NEEDS_PER_VISIT = 3
+from models.evaluation.capacity import NEEDS_PER_VISIT
+
 ALL_SUBSETS = 4  # so many scarce needs are left out in every combination; of more, one, two or all
 
 

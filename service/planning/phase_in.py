@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.point_in_time.records import Known, date_of
-from service.planning.options import NEEDS_PER_VISIT
+from models.evaluation.capacity import NEEDS_PER_VISIT
 from service.planning.stability import KEPT
 from service.planning.workers import Workers
 

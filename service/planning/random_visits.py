@@ -13,7 +13,7 @@ from features.blocks.groups import membership
 from features.contract.tables import OUTCOMES
 from features.point_in_time.records import Known
 from features.units import COMMON_YEAR
-from service.planning.options import NEEDS_PER_VISIT
+from models.evaluation.capacity import NEEDS_PER_VISIT
 from service.planning.workers import Workers
 
 STEADY = 5.0  # answers added to those given and to those expected, so that few of them do not swing a weight

@@ -6,8 +6,8 @@ import pandas as pd
 from features.language import say, say_line
 from features.point_in_time.records import Known, day_of
 from features.rows.tables import positions_of
+from models.evaluation.capacity import NEEDS_PER_VISIT
 from service.planning.eligibility import LeftOut
-from service.planning.options import NEEDS_PER_VISIT
 from service.planning.workers import Workers
 
 KEPT, NEW = "kept", "new"

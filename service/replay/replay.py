@@ -14,7 +14,7 @@ from features.point_in_time.records import day_of
 from models.demand.candidates import AskPartition, town_demand
 from models.registry.champion import file_digest
 from models.scoring.executors import Each, local
-from service.console.stages import Stage
+from service.console.terminal import Stage
 from service.replay.sources import Sources, sources_of
 from service.web.published.provenance import FILES, read_made
 from service.weekly.demand_week import demand_table

@@ -17,7 +17,7 @@ from features.store.reader import read_programme_history, read_records, read_set
 from models.registry.champion import Champion, load_champion, read_copy
 from models.registry.registry import download_version
 from models.registry.tracking import registry_name
-from service.console.stages import Stage
+from service.console.terminal import Stage
 from service.web.published.digests import damaged_files
 from service.web.published.provenance import read_made
 from service.web.published.week_files import MODEL, RECORDS, SERVED, community_of, read_pointer, read_week

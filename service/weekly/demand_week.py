@@ -18,7 +18,7 @@ from models.registry.registry import champion
 from models.scoring.executors import Each, local
 from service.brief.brief import keep_projects
 from service.brief.decisions import project_rows
-from service.console.stages import Stage
+from service.console.terminal import Stage
 from service.lists.needs_page import needs_page
 from service.lists.needs_tables import (
     Column,

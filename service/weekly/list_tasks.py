@@ -20,6 +20,7 @@ from features.store.partitions import Partitions
 from models.demand.cells import expected_cells, named_cells
 from models.demand.expected import pairs_of
 from models.estimators.threads import working_beside
+from models.evaluation.capacity import NEEDS_PER_VISIT
 from models.evaluation.evaluate import resampled
 from models.fairness.audit import listed_pairs
 from models.fairness.shares import GroupSums, group_sums
@@ -30,7 +31,6 @@ from models.scoring.score import Fitted, counts_of
 from service.lists.reasons import reasons_in
 from service.lists.visit_rows import describe
 from service.planning.eligibility import eligible_pairs, left_out
-from service.planning.options import NEEDS_PER_VISIT
 from service.planning.planner import COLUMNS, Plan, Share, plan
 from service.planning.seat_limits import enrolment
 from service.planning.stability import days_unvisited, waiting

@@ -28,7 +28,7 @@ from models.registry.registry import champion
 from models.scoring.executors import Each, local
 from models.scoring.score import fit
 from service.brief.brief import LISTED, Brief, brief_of, keep_brief
-from service.console.stages import Stage
+from service.console.terminal import Stage
 from service.lists.feedback_week import FeedbackWeek, feedback_week, joined_weeks, quality_rows
 from service.lists.pages import overview_page
 from service.planning.plan_summary import added_up, plan_lines

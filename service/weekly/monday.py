@@ -13,7 +13,7 @@ from models.monitoring.alarms import Alarm
 from service.brief.brief import EMPTY, read_brief, read_projects
 from service.brief.decisions import CHECK, LISTS, MONTH, PROJECTS, Decision, decisions
 from service.brief.words import left_out, month, tables
-from service.console.stages import Stage
+from service.console.terminal import Stage
 from service.ledgers.take_in import ingest_directory
 from service.lists.pages import Section, data_staff_page, render, week
 from service.web.hooks.outbox import send_due

@@ -14,10 +14,9 @@ from features.ingest.ingest_report import PAGE
 from features.language import say, say_line
 from features.point_in_time.records import date_of
 from models.evaluation.share_intervals import wilson
+from models.monitoring.alarms import MISCOUNT, STALE_DAYS
 from service.lists.answers import outcome_names
 
-STALE_DAYS = 14
-MISCOUNT = 1.3  # predicted over observed, or the other way round, from which a line warns
 FEWEST = 20  # requests from which such a ratio says anything
 
 

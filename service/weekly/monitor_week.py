@@ -41,7 +41,7 @@ from models.monitoring.streams import answered_visits, streams
 from models.monitoring.visit_times import best_times, time_lines, visit_counts
 from models.monitoring.visits_made import VisitsMade, audit_made, days_told, visits_made
 from models.scoring.executors import Each, local
-from service.console.stages import Stage
+from service.console.terminal import Stage
 from service.lists.feedback_week import FeedbackWeek, feedback_week, joined_weeks, quality_rows
 from service.returns.feedback_lines import feedback_lines
 from service.web.hooks.outbox import tell

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.language import say
-from service.console.stages import Stage
-from service.console.terminal import at_end, show, stage
+from service.console.terminal import Stage, at_end, show, stage
 
 if TYPE_CHECKING:
     from features.store.partitions import Partitions

@@ -11,7 +11,7 @@ from features.ingest.ingest import ingest_rows
 from features.language import UserError, say, say_line
 from features.store.quarantine import FOLDER
 from features.store.reader import read_records
-from service.console.stages import Stage
+from service.console.terminal import Stage
 from service.lists.answers import contradiction, outcome_names
 from service.returns.feedback_lines import recorded_lines
 from service.returns.read_outcomes import read_outcomes

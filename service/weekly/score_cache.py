@@ -26,7 +26,7 @@ from models.registry.registry import Champion, NoChampion, champion
 from models.scoring.executors import Each, local
 from models.scoring.live import town_state
 from models.scoring.score import Scored, TownScores, score, score_town
-from service.console.stages import Stage
+from service.console.terminal import Stage
 from service.web.published.packing import ScoredWeek, digest_of
 from service.web.published.partition_answers import answer_partition
 from service.web.published.provenance import note_made

@@ -34,6 +34,7 @@ from service.web.published.week_files import MODEL, RECORDS, STATE
 
 NEED = "need"  # the feature that says which need a row is about, by its position
 FIRST = np.zeros(1, dtype=np.int64)  # the position of the only pair
+MOST_REASONS = 5  # of one score
 _loading = threading.Lock()
 STATE_KINDS = (
     *(PartitionState, Standing, TownSummary, TownCounts, AttributeFactors, Attribute, Community),
@@ -144,15 +145,15 @@ class Live:
             self._held[number] = records, known_before(records, self.state.as_of, town)
         return self._held[number]
 
-    def explain(self, household_id: str, need: str, grid_id: str, most: int = 5) -> list[Reason]:
+    def explain(self, household_id: str, need: str, grid_id: str) -> list[Reason]:
         """Return the reasons that raised one score, as on the lists, the strongest first.
 
-        ``grid_id``: where the household lives in the week. ``most``: the largest number of reasons. Raises KeyError
-        when the household is not in the records or cannot have the need.
+        ``grid_id``: where the household lives in the week. Raises KeyError when the household is not in the records or
+        cannot have the need.
         """
         with _loading:  # facts fill caches of the partition that are not made for two threads
             known, features = self._features(household_id, need, grid_id)
-            return explained(self.model, known, features, FIRST, most)[0]
+            return explained(self.model, known, features, FIRST, MOST_REASONS)[0]
 
     def weighed(self, household_id: str, need: str, grid_id: str) -> list[tuple[str, float, float]]:
         """Return each feature of one score, its value, and how much it raised the score in log-odds, most first.

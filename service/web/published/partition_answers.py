@@ -8,11 +8,11 @@ import numpy as np
 import orjson
 import pandas as pd
 
+from features.contract.community import TIERS
 from features.point_in_time.records import Known, date_of, known_before, microgrid_numbers
 from features.store.partitions import Partitions
 from models.demand.cells import expected_cells, named_cells
 from models.demand.expected import pairs_of
-from models.scoring.ranking import TIERS
 from service.lists.visit_rows import as_rows
 from service.web.base.access import mixed_risk
 

@@ -10,14 +10,8 @@ from make_records import make_community
 
 from features.language import speaking
 from features.point_in_time.records import day_of
-from service.weekly.monitor_lines import (
-    FEWEST,
-    MISCOUNT,
-    STALE_DAYS,
-    freshness_lines,
-    past_lines,
-    set_aside_lines,
-)
+from models.monitoring.alarms import MISCOUNT, STALE_DAYS
+from service.weekly.monitor_lines import FEWEST, freshness_lines, past_lines, set_aside_lines
 
 LAST = day_of(pd.Timestamp("2024-05-20").date())
 COMMUNITY = make_community([{"id": "meals", "name": {"zh": "助餐", "en": "Meals"}}])

@@ -8,8 +8,8 @@ import numpy as np
 from features.blocks import expected
 from features.blocks.activity import ANYTHING
 from features.blocks.build import BLOCKS, Features, block_name, catalogue, facts, tellings
-from features.blocks.evidence import evidence
 from features.blocks.similar import LEAST_TOLD, attribute_logarithms
+from features.blocks.source_rows import source_rows
 from features.contract.need_kinds import FEWEST_TOLD, NEVER, Place
 from features.language import say
 from features.point_in_time.records import Known, Rows
@@ -51,17 +51,17 @@ def explained(
     features: Features,
     positions: np.ndarray,
     most: int = MOST,
-    place: Place = "list",
 ) -> list[list[Reason]]:
-    """Choose the reasons of each pair at ``positions`` of ``features.rows``: at least one a pair.
+    """Choose the reasons on a list of each pair at ``positions`` of ``features.rows``: at least one a pair.
 
-    Contributions are slow to compute: ask for shown rows only. Other parameters and the order are those of ``told``.
+    Contributions are slow to compute: ask for shown rows only. Other parameters and the order are those of
+    ``chosen_reasons``.
     """
     rows = features.rows.take(positions)
-    return told(model, known, rows, ranked_facts(model, known, features, positions), most, place)
+    return chosen_reasons(model, known, rows, ranked_facts(model, known, features, positions), most)
 
 
-def told(
+def chosen_reasons(
     model: NeedModel,
     known: Known,
     rows: Rows,
@@ -85,7 +85,7 @@ def told(
     """
     tell, rules = facts(model.schema), tellings(model.schema, known.community)
     block_of = {fact: block_name(block) for block in BLOCKS for fact in facts(model.schema, (block,))}
-    told_rows = []
+    rows_of_reasons = []
     for household, need, strongest in zip(rows.household.tolist(), rows.need.tolist(), ranked, strict=True):
         about = known.community.needs[need].about | {known.community.needs[need].id}
         chosen: list[Reason] = []
@@ -99,12 +99,12 @@ def told(
             if rule.topic == ANYTHING and chosen:
                 continue
             if text := tell[fact](known, model.schema, household, need):
-                chosen.append(Reason(text, block_of[fact], evidence(fact, known, household, need)))
+                chosen.append(Reason(text, block_of[fact], source_rows(fact, known, household, need)))
                 topics.add(rule.topic)
         if topics <= {"", "other_requests", "arrival", ANYTHING}:  # nothing says anything about this need
             chosen = [*chosen[: most - 1], _no_reason(model, known, household, need)]
-        told_rows.append(chosen)
-    return told_rows
+        rows_of_reasons.append(chosen)
+    return rows_of_reasons
 
 
 def ranked_facts(
@@ -112,7 +112,8 @@ def ranked_facts(
 ) -> list[list[str]]:
     """List the reasons that raised the score of each pair at ``positions`` of ``features.rows``: a list a pair.
 
-    The strongest stand first, those of the topics in LAST after all others. Other parameters are those of ``told``.
+    The strongest stand first, those of the topics in LAST after all others. Other parameters are those of
+    ``chosen_reasons``.
     """
     weights, rows = fact_weights(model, features, positions), features.rows.take(positions)
     rules, asked_for = tellings(model.schema, known.community), facts(model.schema).get(OWN)

@@ -16,7 +16,7 @@ from features.point_in_time.spoken import spoken_month
 from features.rows.tables import positions_of
 from models.evaluation.baselines import RANKERS
 from models.monitoring.reason_quality import NO_REASON
-from models.scoring.explain import COMMON, MOST, Reason, joined, ranked_facts, told
+from models.scoring.explain import COMMON, MOST, Reason, chosen_reasons, joined, ranked_facts
 from service.lists.answers import NUMBERS
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def reasons_in(
         with speaking(language_code):
             if model.model.tells_apart:
                 on_list, at_home = (
-                    _by_rule(told(model.model, known, rows, ranked, place=place), rows, known.community)
+                    _by_rule(
+                        chosen_reasons(model.model, known, rows, ranked, place=place), rows, known.community
+                    )
                     for place in PLACES
                 )
             else:

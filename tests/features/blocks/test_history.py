@@ -9,7 +9,7 @@ from small_town import AS_OF, NEEDS, at, town_records, town_rows
 
 from features.blocks import activity, history, seasons
 from features.blocks.build import summarise, town_span
-from features.blocks.evidence import evidence
+from features.blocks.source_rows import source_rows
 from features.language import set_language
 from features.point_in_time.records import known_before
 from features.point_in_time.subset import some
@@ -96,7 +96,7 @@ def test_the_same_window_holds_its_first_hour_and_not_the_one_after_its_last(
     assert columns["requests_same_window_all_years"][here] == [inside]
     assert columns["requests_same_window_1_years_ago"][here] == [inside * (years == 1)]
     assert bool(history.FACTS["asked_same_season"](known, schema, 0, need)) == bool(inside)
-    assert bool(evidence("asked_same_season", known, 0, need)) == bool(inside)
+    assert bool(source_rows("asked_same_season", known, 0, need)) == bool(inside)
     assert seasons.asking_last_year(known)[need] == inside * (years == 1)
 
 

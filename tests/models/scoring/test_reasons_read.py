@@ -16,7 +16,7 @@ from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, day_of, known_before
 from features.simulation.simulate import simulate
 from features.store.reader import read_records
-from models.scoring.explain import Reason, ranked_facts, told
+from models.scoring.explain import Reason, chosen_reasons, ranked_facts
 
 DAY = date(2025, 7, 7)
 TOWNS = [(1, 0), (2, 3), (3, 7)]  # seed and style
@@ -52,7 +52,7 @@ def printed(known: Known, seed: int, place: Place) -> list[tuple[int, int, list[
     rows = rows.take(random.permutation(len(rows))[:300])
     features = build(known, rows, model.schema)
     ranked = ranked_facts(model, known, features, np.arange(len(rows)))
-    found = told(model, known, rows, ranked, place=place)
+    found = chosen_reasons(model, known, rows, ranked, place=place)
     return list(zip(rows.household.tolist(), rows.need.tolist(), found, strict=True))
 
 

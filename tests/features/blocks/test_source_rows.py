@@ -10,7 +10,7 @@ from small_town import AS_OF, NEEDS
 
 from features.blocks import neighbours
 from features.blocks.build import build, facts
-from features.blocks.evidence import evidence
+from features.blocks.source_rows import source_rows
 from features.language import set_language
 from features.point_in_time.records import Known, Rows, date_of, known_before
 from features.point_in_time.schema_fit import fit_schema
@@ -53,7 +53,7 @@ def a_street() -> Known:
 
 def told(fact: str, household: str = "a") -> str:
     known = a_street()
-    return evidence(fact, known, list(known.household_ids).index(household), 0)
+    return source_rows(fact, known, list(known.household_ids).index(household), 0)
 
 
 def reason(fact: str, household: str = "a") -> str:
@@ -92,7 +92,7 @@ def test_rows_are_those_that_their_reason_speaks_of() -> None:
         ("last_visit", "今年5月走访时说有需要", "2024.5.10 走访 需要"),
     ):
         assert facts(schema)[fact](known, schema, 0, 0) == reason
-        assert evidence(fact, known, 0, 0) == rows
+        assert source_rows(fact, known, 0, 0) == rows
 
 
 def test_the_same_season_means_the_window_moved_by_whole_years() -> None:
@@ -119,7 +119,7 @@ def test_sensitive_requests_are_never_told_beside_other_needs() -> None:
 def test_every_kind_of_fact_can_be_asked_for_its_rows() -> None:
     known = a_street()
     schema = hand_made_model(known, {}).schema
-    texts = [evidence(fact, known, 0, 0) for fact in facts(schema)]
+    texts = [source_rows(fact, known, 0, 0) for fact in facts(schema)]
     assert not any(re.search(r"nan|None|later", text) for text in texts)
     assert sum(bool(text) for text in texts) > len(texts) / 2
 

@@ -19,10 +19,10 @@ from features.point_in_time.spoken import dotted_date
 from features.units import YEAR_OF_WEEKS
 
 MOST = 2  # requests told of one fact, the newest first
-Evidence = Callable[[Known, int, int], str]
+SourceRows = Callable[[Known, int, int], str]
 
 
-def evidence(fact: str, known: Known, household: int, need: int) -> str:
+def source_rows(fact: str, known: Known, household: int, need: int) -> str:
     """Describe the source rows behind one reason of a household and need.
 
     ``fact``: a name among ``features.blocks.build.facts``. Returns "" where the reason rests on no rows in particular.
@@ -119,7 +119,7 @@ def _residents(known: Known, household: int, need: int) -> str:
     return say(f"居民登记 {len(rows)} 人，{since}", f"{len(rows)} residents as registered {since}")
 
 
-def _neighbours(days: float, kind: str) -> Evidence:
+def _neighbours(days: float, kind: str) -> SourceRows:
     """Make the function that tells the last day on which neighbours asked; the fact tells how many, nothing which."""
 
     def rows(known: Known, household: int, need: int) -> str:
@@ -133,7 +133,7 @@ def _neighbours(days: float, kind: str) -> Evidence:
     return rows
 
 
-def _holiday(kind: Callable[[int], tuple[int, int]]) -> Evidence:
+def _holiday(kind: Callable[[int], tuple[int, int]]) -> SourceRows:
     def rows(known: Known, household: int, need: int) -> str:
         year = date_of(known.as_of).year
         begin, end = next(span for span in map(kind, (year - 1, year, year + 1)) if span[1] > known.as_of)
@@ -170,7 +170,7 @@ def _visit(known: Known, household: int, need: int) -> str:
     return say(f"{when} 走访 {zh}", f"{when} visit {en}")
 
 
-ROWS: dict[str, Evidence] = {
+ROWS: dict[str, SourceRows] = {
     "asked_before": _asked,
     "asked_same_season": _same_season,
     "open_request": _open,

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from service.web.api import routers
+from service.web import api
 from service.web.api.answers import ALWAYS
 from service.web.api.openapi import describe
 from service.web.audit import journal as journals
@@ -85,8 +85,8 @@ def create_app(settings: Settings) -> FastAPI:
 
 def add_api(app: FastAPI) -> None:
     """Add the routes under /v1, in one list: a router that is included is asked twice for each request."""
-    for router in routers():
-        for route in router.routes:
+    for module in api.MODULES:
+        for route in module.router.routes:
             if isinstance(route, APIRoute):
                 route.responses = {**ALWAYS, **route.responses}
             app.router.routes.append(route)

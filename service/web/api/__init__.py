@@ -1,6 +1,4 @@
-"""Routes under /v1."""
-
-from fastapi import APIRouter
+"""Routes under /v1: ``MODULES`` in the order of the API's page."""
 
 from service.web.api import (
     feedback,
@@ -16,22 +14,16 @@ from service.web.api import (
     weeks,
 )
 
-
-def routers() -> list[APIRouter]:
-    """Return every router of the API."""
-    return [
-        module.router
-        for module in (
-            scores,
-            health,
-            sessions,
-            visits,
-            weeks,
-            needs,
-            outcomes,
-            feedback,
-            live,
-            models,
-            residents,
-        )
-    ]
+MODULES = (
+    scores,
+    health,
+    sessions,
+    visits,
+    weeks,
+    needs,
+    outcomes,
+    feedback,
+    live,
+    models,
+    residents,
+)

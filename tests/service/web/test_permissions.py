@@ -8,10 +8,9 @@ import pytest
 from served_town import NEWEST, As, copy_workspace, machine, served
 from sqlalchemy import delete, select
 
-from service.web.api import routers
+from service.web import api, pages
 from service.web.base.access import Scope
 from service.web.database.tables import Base, Entry, NewRequest, Outcome, Reassignment, Refusal, Remark, User
-from service.web.pages import MODULES
 from service.web.rights import rights
 
 # Who asks, a letter each: coordinator, coordinator of g0, worker of g0, worker of m1 in g1, data staff, auditor, a key
@@ -87,7 +86,7 @@ TABLE = {
 
 def routes() -> set[str]:
     """Every method and path, those of pages included."""
-    every = [*routers(), *(module.router for module in MODULES)]
+    every = [module.router for module in (*api.MODULES, *pages.MODULES)]
     return {
         f"{method} {route.path}" for router in every for route in router.routes for method in route.methods
     }

@@ -1,6 +1,7 @@
 """Routes under /v1: ``MODULES`` in the order of the API's page."""
 
 from service.web.api import (
+    audit,
     feedback,
     health,
     live,
@@ -25,5 +26,6 @@ MODULES = (
     feedback,
     live,
     models,
+    audit,
     residents,
 )

@@ -1,4 +1,4 @@
-"""The registered models: versions, metrics, cards and reports; and the audit log, for auditors."""
+"""Routes for the registered models: versions, metrics, cards and reports."""
 
 import mimetypes
 from typing import Annotated, Any, Literal
@@ -8,12 +8,10 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from service.web.api.answers import problem
-from service.web.audit.log import newest_entries
 from service.web.auth.identities import Asker
-from service.web.base.access import Scope, permit, permit_everywhere
+from service.web.base.access import Scope, permit
 from service.web.base.problems import Problem
 from service.web.published import model_shelf
-from service.web.published.reading import note
 from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["模型与审计 models and audit"])
@@ -35,19 +33,6 @@ class ModelVersion(BaseModel):
     metrics: dict[str, float]
     parameters: dict[str, str]
     files: list[str] = []
-
-
-class AuditEntry(BaseModel):
-    """One line of the audit log."""
-
-    number: int
-    at: str
-    who: str
-    action: str
-    subject: str
-    purpose: str
-    detail: str
-    hash: str
 
 
 def _versions(request: Request) -> list[ModelVersion]:
@@ -106,19 +91,3 @@ def report(
         raise missing_model()
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return FileResponse(path, media_type="text/markdown" if name.endswith(".md") else kind)
-
-
-@router.get("/audit", summary="审计日志：谁、什么时候、为什么看了或改了什么")
-def entries(
-    request: Request,
-    asker: Asker,
-    household_id: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
-    who: Annotated[str | None, Query(max_length=120, examples=["user:li"])] = None,
-    before: Annotated[int | None, Query(ge=1, le=2**62, description="只要编号小于它的")] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> list[AuditEntry]:
-    """List the newest entries first; those of the last second may not be included yet."""
-    permit_everywhere(asker, Scope.AUDIT)
-    logged = newest_entries(state_of(request).database, household_id, who, before, limit)
-    note(request, asker, "audit.read", household_id or "")
-    return [AuditEntry.model_validate(entry, from_attributes=True) for entry in logged]

@@ -1,4 +1,4 @@
-"""Looks over a whole workspace: what is damaged, open to others, full or out of step, and what to run."""
+"""Look over a whole workspace: what is damaged, open to others, full or out of step, and what to run."""
 
 import os
 import shutil

@@ -79,6 +79,17 @@ def test_files_that_a_page_names_exist(page: str) -> None:
     assert not [path for path in named if not (ROOT / path).exists()]
 
 
+def test_every_module_that_the_architecture_names_exists() -> None:
+    examples = {"window_commands.py"}
+    there = {
+        path.name
+        for layer in ("features", "models", "service", "tests", "docs")
+        for path in (ROOT / layer).rglob("*.py")
+    }
+    named = {name.rpartition("/")[2] for name in re.findall(r"`([\w/]+\.py)`", PAGE.read_text("utf-8"))}
+    assert named - there == examples
+
+
 def test_the_picture_of_the_packages_is_that_of_the_imports() -> None:
     found = PICTURE.search(PAGE.read_text("utf-8"))
     assert found and found[0] == picture(), "run python tests/fixtures/source_tree.py"

@@ -89,24 +89,11 @@ class Database:
         return version == newest()
 
 
-def _configuration(engine: Engine) -> Any:
-    from alembic.config import Config
-
-    configuration = Config()
-    configuration.set_main_option("script_location", str(MIGRATIONS))
-    configuration.attributes["engine"] = engine
-    return configuration
-
-
 def migrations() -> list[str]:
     """List the ids of the migrations that this program knows, the first one first."""
-    from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    configuration = Config()
-    configuration.set_main_option("script_location", str(MIGRATIONS))
-    known = ScriptDirectory.from_config(configuration).walk_revisions()
-    return [script.revision for script in known][::-1]
+    return [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
 
 
 def newest() -> str:
@@ -125,10 +112,13 @@ def present(engine: Engine) -> str:
 def migrate(engine: Engine, to: str = "head") -> None:
     """Bring the database up or down to a migration; ``base`` removes everything."""
     from alembic import command
+    from alembic.config import Config
 
+    configuration = Config(attributes={"engine": engine})
+    configuration.set_main_option("script_location", str(MIGRATIONS))
     known = migrations()
     down = to == "base" or (to in known and present(engine) in known[known.index(to) + 1 :])
-    (command.downgrade if down else command.upgrade)(_configuration(engine), to)
+    (command.downgrade if down else command.upgrade)(configuration, to)
 
 
 def open_database(settings: Settings) -> Database:

@@ -3,8 +3,9 @@
 import re
 import unicodedata
 
-from features.contract.spoken_values import FALSE, NOTHING, UNKNOWN, plain
+from features.contract.spoken_values import FALSE, NOTHING, UNKNOWN, VOID, plain
 from features.contract.table_names import names_refusal
+from features.language import say
 
 _READY = "愿意?|同意|接受"
 _WILLING = re.compile(
@@ -57,6 +58,11 @@ _TAKEN_AWAY = re.compile(  # 低保取消: what others took away is missed, unle
     "(?!.*(?:申请|自愿|主动|放弃|麻烦|吧$|[想要请帮](?:把|将|求|取消|停|撤)))"
     rf"(?:.*(?:{_BENEFITS}).{{0,4}}(?:取消|停掉|撤销|撤回)|(?:取消|停掉|撤销|撤回).{{0,6}}(?:{_BENEFITS})).*"
 )
+_WITHDRAWN = re.compile(  # what a list of refusals says of one that holds no more
+    "(?<![不没未])(?:已(?:解除|恢复|失效)|恢复(?:走访|上门|联系|正常)|解除(?:谢绝|拒访|限制|$)|不再(?:拒|谢绝)"
+    "|(?:取消|撤[销回])(?:了)?(?:谢绝|拒访|拒绝|勿扰|申请|登记)"
+    "|(?<!不)(?:又|现在?|重新|可以?|已经?|愿意?|同意|接受)了?(?:再|让|被|社区|网格员)*(?:走访|上门|入户|来访|联系)(?!维修|费))"
+)
 _US = re.compile(
     "(?:社区|网格|网格员|居委会?|志愿者|你们)的?(?:人|人员)?(?:来|再来)?(?:不|别|勿|停止|谢绝|拒绝)|以后"
 )
@@ -102,6 +108,25 @@ def refuses_visits(text: str, request: bool) -> bool:
 
 def _pattern(request: bool) -> re.Pattern[str]:
     return _ASKS_FOR_NO_VISITS if request else _REFUSES
+
+
+def withdrawn(text: str) -> bool:
+    """Whether a cell of a refusal says that it holds no more. Nobody acts on it without a day: it is only told.
+
+    >>> [withdrawn(said) for said in ("作废", "已解除", "4月起可以上门了", "又同意走访", "恢复走访")]
+    [True, True, True, True, True]
+    >>> [withdrawn(said) for said in ("有效", "不同意走访", "本人要求不要上门", "未解除", "")]
+    [False, False, False, False, False]
+    """
+    return bool(VOID.match(text) or _WITHDRAWN.search(text))
+
+
+def still_refuses() -> str:
+    """Say of a refusal that seems to be withdrawn that it holds."""
+    return say(
+        "写着作废、解除或又同意走访，谢绝照样有效",
+        "says that it is withdrawn; the refusal holds all the same",
+    )
 
 
 def wanted_part(text: str) -> str:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from features.contract.tables import TABLES
+from features.language import language, say
 
 REFUSALS = "opt_outs"
 Names = TypeVar("Names", dict[str, Any], tuple[str, ...])
@@ -14,6 +15,8 @@ _REFUSING = re.compile(
     r"拒访|勿扰|勿访|打扰|(?:拒绝|谢绝|婉拒|不再|不要|停止|禁止|不愿|不接受)(?:再)?(?:被)?(?:联系|联络|走访|上门|来访|访问|回访)"
     r"|opt.?out|do.?not.?(?:contact|call|visit|disturb)|no.?(?:contact|visits?)(?![a-z])|(?<![a-z])dnc(?![a-z])"
 )
+# of a copy, a month, a version
+_AGAIN = r"(?:[\s_\-.()]|副本|复件|copy|\d|[年月日季度份第]|最[新终]|[新旧]|终稿|修[改订]|版|v\d)+"
 _LOOSELY = re.compile(
     r"拒绝|谢绝|婉拒|黑名单|退出|退订|不愿|不上门|不接待|不接受|免访|refus|unsubscri|black.?list"
 )
@@ -24,11 +27,15 @@ def table_named(name: str) -> str | None:
 
     >>> table_named("opt_outs - 副本"), table_named("Requests 2"), table_named("黑名单"), table_named("notes")
     ('opt_outs', 'requests', 'opt_outs', None)
+    >>> table_named("诉求 - 副本"), table_named("诉求2024年3月"), table_named("诉求说明")
+    ('requests', 'requests', None)
     """
     plain = unicodedata.normalize("NFKC", name).lower()
     for table in TABLES:
         singular = re.escape(table.removesuffix("s")).replace("_", r"[\s_\-]*")
         if re.search(rf"(?<![a-z]){singular}s?(?![a-z])", plain):
+            return table
+        if re.fullmatch(rf"(?:{'|'.join(FILES[table])}){_AGAIN}", plain):
             return table
     return REFUSALS if names_refusal(name) or _LOOSELY.search(plain) else None
 
@@ -128,6 +135,27 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "microgrid_id": _MICROGRID,
         "weekly_visits": ("每周走访户数", "每周可走访户数", "每周户数", "每周走访", "每周走访数"),
     },
+    "feedback": {
+        "feedback_id": ("反馈编号", "编号"),
+        "household_id": _HOUSEHOLD,
+        "recorded_at": (*_RECORDED, "反馈时间", "反馈日期"),
+        "outreach_id": ("走访编号", "走访号"),
+        "need": _NEED,
+        "kind": ("反馈", "反馈类型", "反馈类别"),
+        "satisfaction": _SATISFACTION,
+        "reason_kind": ("理由类别",),
+        "note": ("反馈说明", "说明", "备注"),
+        "next_visit": ("下次走访", "下次走访日期"),
+    },
+    "programme_history": {
+        "programme_id": ("项目编号", "项目"),
+        "need": _NEED,
+        "opened_at": ("开班日期", "开始日期", "从哪天起"),
+        "seats": ("名额",),
+        "enrolled": ("报名户数", "报名"),
+        "waiting": ("候补户数", "候补"),
+        "recorded_at": _RECORDED,
+    },
 }
 
 
@@ -166,6 +194,45 @@ def contract_names(table: str, names: Sequence[str]) -> dict[str, str]:
     return names_found
 
 
+def column_name(table: str, column: str) -> str:
+    """Return what a message calls a column of the contract whose own name stands in the header.
+
+    >>> column_name("requests", "requested_at")
+    '诉求时间（requested_at）'
+    """
+    spoken = COLUMNS.get(table, {}).get(column)
+    return say(f"{spoken[0]}（{column}）" if spoken else column, column)
+
+
+def called(table: str, aliases: Mapping[str, str]) -> dict[str, str]:
+    """Return what messages call the columns of a table. ``aliases``: those read by another name, by the header's.
+
+    >>> called("opt_outs", {"谢绝日期": "from"})["from"], called("opt_outs", {})["until"]
+    ('谢绝日期', '到哪天止（until）')
+    """
+    names = {column: column_name(table, column) for column in TABLES[table].columns}
+    return names | {column: name for name, column in aliases.items()}
+
+
+def with_own_names(words: str, names: Mapping[str, str]) -> str:
+    """Write the columns in a Chinese text as the office's own file calls them; English ones keep the contract's names.
+
+    names: what a column is called, by its name in the contract.
+
+    >>> with_own_names("缺少 household_id，见 docs/household_id.md", {"household_id": "户号"})
+    '缺少 户号，见 docs/household_id.md'
+    """
+    if not names or language() == "en":
+        return words
+    return _columns_in(tuple(names)).sub(lambda found: names[found[0]], words)
+
+
+@lru_cache(maxsize=64)
+def _columns_in(columns: tuple[str, ...]) -> re.Pattern[str]:
+    """Compile a pattern of these names where they stand alone: in no path, setting or longer name."""
+    return re.compile(rf"(?<![\w./=（-])(?:{'|'.join(map(re.escape, columns))})(?![\w./=-])", re.ASCII)
+
+
 @lru_cache(maxsize=4096)
 def attribute_names(name: str) -> tuple[str, ...]:
     """The names under which the records may hold a column of households or residents that is called so.
@@ -186,6 +253,16 @@ def by_held_names(settings: Names) -> Names:
     if isinstance(settings, dict):
         return {held: value for name, value in settings.items() for held in attribute_names(name)}
     return tuple(held for name in settings for held in attribute_names(name))
+
+
+def is_header(table: str, names: Sequence[str]) -> bool:
+    """Whether a row names every column that a table must have.
+
+    >>> is_header("opt_outs", ["户号", "日期"]), is_header("requests", ["户号", "日期"])
+    (True, False)
+    """
+    told = {name.strip().lower() for name in names} | {*contract_names(table, names).values()}
+    return {name for name, column in TABLES[table].columns.items() if column.required} <= told
 
 
 @lru_cache(maxsize=1)

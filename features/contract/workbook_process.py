@@ -38,6 +38,9 @@ _NO_RESULT = re.compile(
 # a cell with a style that holds something
 _STYLED = re.compile(rb"""<(?:\w+:)?c\s([^>]*?\bs=["']\d+["'][^>]*)(?<!/)><(?!/)""")
 _STYLE = re.compile(rb"""\bs=["'](\d+)["']""")
+_DIGITS = re.compile(
+    r"""(?:"([^"]*)"|\\(.))?(0(0*))(?:;@|;;;@)?"""
+)  # a format of numbers that fills up with zeros
 _PLACE = re.compile(rb"""\br=["']([A-Z]{1,3})(\d{1,7})["']""")
 _HIDDEN = rb"""(?:\s[^>]*)?\shidden=["'](?:1|true)["']"""
 _HIDDEN_ROW = re.compile(rb"<(?:\w+:)?row(?=" + _HIDDEN + rb""")[^>]*?\sr=["'](\d+)["']""")
@@ -139,24 +142,32 @@ def _print_sheets(path: str) -> int:
             _print({"name": name, **about, "rows": bottom + 1})
             before = [""] * left
             for number, row in enumerate(sheet.iter_rows() if sheet.start else ()):
-                bare = told.formulas.get(number, {})
-                _print(
-                    [bare.get(at, value) for at, value in enumerate(before + row)] if bare else before + row
-                )
+                _print(told.shown(number, before + row))
     return 0
 
 
 @dataclass
 class Marks:
     """What a sheet's part tells beside the values, rows and columns from 0 on: the rows and columns that are hidden, the
-    rows with a cell that is struck through, formulas without a result by row and column, and comments by row.
+    rows with a cell that is struck through, formulas without a result by row and column, what stands before a number and
+    how many digits it shows by row and column, and comments by row.
     """
 
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: set[int] = field(default_factory=set)
     struck: set[int] = field(default_factory=set)
     formulas: dict[int, dict[int, str]] = field(default_factory=dict)
+    digits: dict[int, dict[int, tuple[str, int]]] = field(default_factory=dict)
     comments: dict[int, str] = field(default_factory=dict)
+
+    def shown(self, number: int, row: list[Any]) -> list[Any]:
+        """Return a row's cells as people see them: formulas without a result, and numbers with their leading zeros."""
+        formulas, digits = self.formulas.get(number, {}), self.digits.get(number, {})
+        cells = [formulas.get(at, value) for at, value in enumerate(row)] if formulas else row
+        for at, (before, width) in digits.items():
+            if at < len(cells) and type(cells[at]) in (int, float) and 0 <= cells[at] == int(cells[at]):
+                cells[at] = f"{before}{int(cells[at]):0{width}d}"
+        return cells
 
 
 def marks_of(path: str) -> dict[str, Marks]:
@@ -165,13 +176,13 @@ def marks_of(path: str) -> dict[str, Marks]:
         return {}
     with zipfile.ZipFile(path) as archive:
         parts = _sheet_parts(archive)
-        struck = _struck_styles(archive) if parts else set()
+        styles = Styles.of(archive) if parts else Styles()
         found = {}
         for name, part in parts.items():
             found[name] = marks = Marks(comments=_comments(archive, part))
             with archive.open(part) as sheet:
                 for rows in _whole_rows(sheet):
-                    _mark(marks, rows, struck)
+                    _mark(marks, rows, styles)
         return found
 
 
@@ -188,34 +199,59 @@ def _whole_rows(sheet: IO[bytes]) -> Iterator[bytes]:
     yield rest
 
 
-def _mark(marks: Marks, rows: bytes, struck: set[bytes]) -> None:
-    """Add what some rows tell. ``struck``: styles that strike a cell through."""
+def _mark(marks: Marks, rows: bytes, styles: "Styles") -> None:
+    """Add what some rows tell. ``styles``: those of the workbook that matter."""
     marks.hidden_rows |= {int(row) - 1 for row in _HIDDEN_ROW.findall(rows)}
     for column in _HIDDEN_COLUMNS.findall(rows):
         ends = {end: int(number) for end, number in _SPAN.findall(column)}
         marks.hidden_columns |= {*range(ends.get(b"min", 1) - 1, min(ends.get(b"max", 0), WIDEST))}
-    for about in _STYLED.findall(rows) if struck else ():
+    for about in _STYLED.findall(rows) if styles.struck or styles.digits else ():
         style, place = _STYLE.search(about), _PLACE.search(about)
-        if style and place and style[1] in struck:
+        if style and place and style[1] in styles.struck:
             marks.struck.add(int(place[2]) - 1)
+        if style and place and style[1] in styles.digits:
+            digits = marks.digits.setdefault(int(place[2]) - 1, {})
+            digits[_number(place[1]) - 1] = styles.digits[style[1]]
     for about, formula in _NO_RESULT.findall(rows):
         if place := _PLACE.search(about):
             cells = marks.formulas.setdefault(int(place[2]) - 1, {})
             cells[_number(place[1]) - 1] = f"={html.unescape(formula.decode())}"
 
 
-def _struck_styles(archive: zipfile.ZipFile) -> set[bytes]:
-    """Return the numbers of the styles of cells that strike them through, as people cancel a row by hand."""
-    content = archive.read(STYLES) if STYLES in archive.namelist() else b""
-    if b"strike" not in content:
-        return set()
-    styles = ElementTree.fromstring(content)
-    fonts = [
-        any(mark.get("val", "1") not in ("0", "false") for mark in font.iterfind("{*}strike"))
-        for font in styles.iterfind("{*}fonts/{*}font")
-    ]
-    used = [int(style.get("fontId", 0)) for style in styles.iterfind("{*}cellXfs/{*}xf")]
-    return {str(at).encode() for at, font in enumerate(used) if font < len(fonts) and fonts[font]}
+@dataclass(frozen=True)
+class Styles:
+    """Numbers of the styles that strike a cell through, as people cancel a row by hand, and of those that show a number
+    with zeros or letters before it ("H"000): the letters, and how many digits are shown.
+    """
+
+    struck: frozenset[bytes] = frozenset()
+    digits: dict[bytes, tuple[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, archive: zipfile.ZipFile) -> "Styles":
+        """Read the styles of a workbook."""
+        content = archive.read(STYLES) if STYLES in archive.namelist() else b""
+        if b"strike" not in content and b"numFmt " not in content:
+            return cls()
+        styles = ElementTree.fromstring(content)
+        fonts = [
+            any(mark.get("val", "1") not in ("0", "false") for mark in font.iterfind("{*}strike"))
+            for font in styles.iterfind("{*}fonts/{*}font")
+        ]
+        padding = {
+            form.get("numFmtId"): (found[1] or found[2] or "", len(found[3]))
+            for form in styles.iterfind("{*}numFmts/{*}numFmt")
+            if (found := _DIGITS.fullmatch(form.get("formatCode", ""))) and (found[1] or found[2] or found[4])
+        }
+        used = [*enumerate(styles.iterfind("{*}cellXfs/{*}xf"))]
+        font_of = {at: int(style.get("fontId", 0)) for at, style in used}
+        struck = {str(at).encode() for at, font in font_of.items() if font < len(fonts) and fonts[font]}
+        shown = {
+            str(at).encode(): padding[form]
+            for at, style in used
+            if (form := style.get("numFmtId")) in padding
+        }
+        return cls(frozenset(struck), shown)
 
 
 def _comments(archive: zipfile.ZipFile, part: str) -> dict[int, str]:

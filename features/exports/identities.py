@@ -20,6 +20,8 @@ BELONGING = ("requests", "residents", "outreach")  # tables whose rows are someb
 FACTS = ("grid_id", "need", "requested_at", "contacted_at", "outcome")  # which few corrections change
 GROWING = re.compile(r"年龄|岁|(?:^|_)ages?(?:_|$)|天数|月数|年限")  # attributes that change by themselves
 ALL_CHANGED = 3  # columns of a household without address or telephone, from which on it seems another
+REMARK = re.compile("备注|remark|note|微信|邮箱|email", re.IGNORECASE)  # of a person, and no family's mark
+FEWEST_TOLD = 2  # columns that tell a family
 FEWEST_ANEW, SHARE_ANEW = 2, 0.5  # of the households that are new and of those that are gone
 
 
@@ -40,6 +42,7 @@ def changed_identities(connection: duckdb.DuckDBPyConnection, tables: Mapping[st
     if "households" in tables:
         alarms += _numbered_anew(connection, tables["households"])
         alarms += _swapped(connection, tables["households"])
+        findings += _other_families(connection, tables["households"])
     for table in (table for table in BELONGING if table in tables):
         finding = _other_households(connection, table, tables[table])
         if finding and finding.weight == Weight.PROTECT:
@@ -189,6 +192,40 @@ def _swapped(connection: duckdb.DuckDBPyConnection, given: Handed) -> list[str]:
             f" {before}): their ids seem exchanged or shifted; requests, visits and refusals stay with the ids; use the"
             " ids as before",
         )
+    ]
+
+
+def _other_families(connection: duckdb.DuckDBPyConnection, given: Handed) -> list[Finding]:
+    """A finding on households of which all that tells a family, two columns at least, is another's than before."""
+    there = {column.lower() for column in attribute_columns(connection, "households")}
+    columns = [column for column in given.columns if column.lower() in there]
+    told = [
+        name(column) for column in columns if PERSONAL.search(column.lower()) and not REMARK.search(column)
+    ]
+    if len(told) < FEWEST_TOLD:
+        return []
+    both = [f"(new.{column} IS NOT NULL AND own.{column} IS NOT NULL)" for column in told]
+    others = [f"new.{column} <> own.{column}" for column in told]
+    newest = "QUALIFY row_number() OVER (PARTITION BY household_id ORDER BY valid_from DESC) = 1"
+    pairs = connection.execute(f"""
+        SELECT new.household_id FROM (FROM {given.rows} {newest}) new
+        JOIN (FROM {held("households")} WHERE valid_until IS NULL {newest}) own USING (household_id)
+        WHERE {" + ".join(f"{filled}::INTEGER" for filled in both)} >= {FEWEST_TOLD}
+            AND {" AND ".join(f"({other} OR NOT {filled})" for other, filled in zip(others, both, strict=True))}
+        ORDER BY 1""").fetchall()
+    if not pairs:
+        return []
+    words = say(
+        "户号没变，住址、姓名、电话都变了，像是换了一家人，诉求和谢绝还算在这个户号上",
+        "the number is as before, and address, name and telephone are others': another family, it seems; requests and"
+        " refusals from before stay with the number",
+    )
+    todo = say(
+        "换了人家的，请给原来那一行填 valid_until，新来的用新户号",
+        "end the row of the family that left with valid_until, and give the new one a number of its own",
+    )
+    return [
+        Finding(Weight.LOOK, "households", words, todo, len(pairs), tuple(one for (one,) in pairs[:EXAMPLES]))
     ]
 
 

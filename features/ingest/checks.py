@@ -17,10 +17,16 @@ from features.store.sql import name, text
 EARLIEST, LATEST = f"DATE '{UNDATED}'", "DATE '2101-01-01'"
 BIRTHS = ("birth_year", "birth_date")
 ENDS = ("until", "valid_until")  # columns in which a day far off means that there is none
+HAPPENED = ("requested_at", "contacted_at", "recorded_at", "resolved_at")  # times of what somebody did
+NO_DAYS = "DATE '1900-01-01', DATE '1970-01-01'"  # with which programs write that there is none
 REFUSAL = "do_not_contact"  # kind of feedback
 SUMS = (
     "(本页|本月|累)?(合计|小计|总计|共计|累计|汇总|总数|平均(值|数)?|均值|最[大小]值)([:：].*)?"
     "|(总|合|小|累|共)计?\\d+(户|人|件|条|次)|(sub|grand)?total:?|average|avg"
+)
+SIGNED = (  # what stands below a table or on each of its pages
+    "(填[表报]|制表|审核|审批|复核|统计|汇总|负责|经办|联系|主管|打印|导出|上报)(人|员|单位|部门|日期|时间|领导)?[:：].*"
+    "|(备?注|说明|注意)[:：].*|第?\\d+页[,，/]?(共\\d+页)?"
 )
 SETTLED = "row:settled"  # text of a resolved_at that says that a request is settled, but not when
 
@@ -54,6 +60,11 @@ def no_record() -> str:
     return say("是合计或又一行表头，不是记录", "a sum or the header once more, no record")
 
 
+def no_entry() -> str:
+    """Return the problem of a row below a table, or at the foot of a page: who filled it in, a remark."""
+    return say("是落款、页码或说明，不是记录", "a signature, page number or remark, no record")
+
+
 def no_example() -> str:
     """Return the problem of a row that a form was handed out with, to show how to fill it in."""
     return say("写着示例，是样表里的例子，不是记录", "an example of the form, no record")
@@ -71,8 +82,18 @@ def _no_record(table: str, columns: list[str]) -> list[Rule]:
         return []
     names = ", ".join(text(name.lower()) for name in [key, *COLUMNS.get(table, {}).get(key, ())])
     # 合　计 is spread by wide blanks
-    sums = f"regexp_full_match(regexp_replace(lower({raw(key)}), '[\\s\u3000]', '', 'g'), {text(SUMS)})"
-    return [Rule(f"(lower({raw(key)}) IN ({names}) OR {sums}) IS TRUE", no_record(), "NULL", key)]
+    said = f"regexp_replace(lower({raw(key)}), '[\\s\u3000]', '', 'g')"
+    empty = [
+        f"{raw(name)} IS NULL" for name in columns if TABLES[table].columns[name].required and name != key
+    ]
+    # of who is not to be visited a remark may tell
+    refuses = f"regexp_matches({said}, '拒|谢绝|勿|访|打扰|不[要愿再]')"
+    signed = " AND ".join([f"regexp_full_match({said}, {text(SIGNED)}) AND NOT {refuses}", *empty[:1]])
+    sums = f"regexp_full_match({said}, {text(SUMS)})"
+    return [
+        Rule(f"(lower({raw(key)}) IN ({names}) OR {sums}) IS TRUE", no_record(), "NULL", key),
+        Rule(f"({signed}) IS TRUE", no_entry(), "NULL", key),
+    ]
 
 
 def cell_rules(table: str, columns: list[str], needs: list[str], damaged: Mapping[str, str]) -> list[Rule]:
@@ -151,6 +172,8 @@ def _limits(column: str, kind: Column, table: str, empties: tuple[str, ...]) -> 
             endless = say(f"{column} 表示一直有效", f"{column} means until further notice")
             rules.append(Rule(late, endless, written, column, empties, weight=Weight.NOTE))
             late = "false"
+        if column in HAPPENED:
+            late = f"({late} OR {value}::DATE IN ({NO_DAYS}))"
         if column in BIRTHS:
             late = f"{value} > current_date + INTERVAL 366 DAY"
         rules.append(Rule(f"{value} < {EARLIEST} OR {late}", words, written, column, empties))

@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from features.contract.table_names import is_header
 from features.contract.text_encoding import SAMPLE, likely_encoding, looks_korean
 from features.findings import Finding, Weight
 from features.language import UserError, say
 
 LINE = "row:line"  # column with the line of each row; the colon keeps it apart from a community's columns
+HEADER_WITHIN = 10  # lines among which the header is looked for: titles may stand above it
 LONGEST_ROW = 50  # lines that a quoted text may span before its opening quote counts as a stray one
 COMMA, NEWLINE, RETURN, QUOTE, SPACE = (ord(character) for character in ',\n\r" ')
 PIECE = 1 << 24  # bytes taken apart at once
@@ -45,6 +47,7 @@ class TextRows:
     bad: list[BadRow]
     findings: list[Finding] = field(default_factory=list)
     sheets: list[str] = field(default_factory=list)  # of a workbook, in the order of their numbers
+    aliases: dict[str, str] = field(default_factory=dict)  # what its header calls columns of the contract
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,10 @@ class _Layout:
     used: int
 
 
-def read_csv(path: Path) -> TextRows:
+def read_csv(path: Path, table: str | None = None) -> TextRows:
     """Read a CSV in UTF-8, GB18030, Big5 or Shift-JIS; a row with too few or too many fields becomes a ``BadRow``.
+
+    The header of ``table`` may stand below titles; without a table it is the first row that is not blank.
 
     The file is read piece by piece. Where a quote stands in the middle of a field, a small piece around
     it is read line by line, and only the lines that have such quotes are lost.
@@ -69,7 +74,7 @@ def read_csv(path: Path) -> TextRows:
     Raises UserError when the file is empty or is no text.
     """
     content, garbled, encoding = as_utf8(path.read_bytes(), path)
-    names, at, line, bad = _header(content, path)
+    names, at, line, bad = _header(content, path, table)
     tables = [_table([pa.array([], type=pa.string())] * len(names), names, np.empty(0, dtype=np.int64))]
     careful_until = 0
     while at < len(content):
@@ -91,18 +96,28 @@ def read_csv(path: Path) -> TextRows:
     return TextRows(names, pa.concat_tables(tables), bad, _encoding_findings(path, content, encoding))
 
 
-def _header(content: bytes, path: Path) -> tuple[list[str], int, int, list[BadRow]]:
-    """Find the first row that is not blank: its names, the byte and line after it, and unreadable lines before it."""
+def _header(content: bytes, path: Path, table: str | None) -> tuple[list[str], int, int, list[BadRow]]:
+    """Find the header: the first of some rows that names the table's columns, or else the first that is not blank.
+
+    Returns its names, the byte and line after it, and the unreadable lines before it.
+    """
     bad: list[BadRow] = []
+    first: tuple[list[str], int, int, list[BadRow]] | None = None
     at, line = 0, 1
-    while at < len(content):
+    while at < len(content) and line <= HEADER_WITHIN:
         names, end = _fields_from(content, at)
         text = content[at : end - 1].decode().rstrip("\r")
+        after = line + content.count(b"\n", at, end)
         if names and text.strip():
-            return names, end, line + content.count(b"\n", at, end), bad
+            found = (names, end, after, [*bad])
+            if table is None or is_header(table, names):
+                return found
+            first = first or found
         if names is None:
             bad.append(BadRow(line, say("引号没有配对", "a quote without its counterpart"), text))
-        at, line = end, line + 1
+        at, line = end, after
+    if first:
+        return first
     raise UserError(
         f"{path}：文件是空的，第一行应是列名",
         f"{path}: the file is empty; its first line should name the columns",

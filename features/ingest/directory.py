@@ -132,7 +132,10 @@ def _answers_refusals(path: Path) -> TextRows | None:
     Raises _NotLookedInto for a table that cannot be read.
     """
     suffix = path.suffix.lower()
-    table = table_named(path.stem) if suffix else path.name.lower() if path.name.lower() in TABLES else None
+    table = table_of(path.stem) if suffix in OTHER_FORMATS else None
+    table = table or (
+        table_named(path.stem) if suffix else path.name.lower() if path.name.lower() in TABLES else None
+    )
     if path.is_dir() or (suffix not in READERS and suffix not in OTHER_FORMATS):
         table = REFUSALS if names_refusal(path.stem) else None if suffix else table
     elif table in (None, REFUSALS) and suffix in READERS and path.is_file():
@@ -144,13 +147,15 @@ def _answers_refusals(path: Path) -> TextRows | None:
         table = REFUSALS if any(map(names_refusal, _looked_into(path)[0])) else None
     if table is None:
         return None
-    if suffix not in READERS and path.stem.lower() == table:
+    if suffix not in READERS and table in (path.stem.lower(), table_of(path.stem)):
         raise UserError(
             f"{path}：这种文件读不了，请另存为 .xlsx 或 .csv",
             f"{path}: such a file cannot be read; save it as .xlsx or .csv",
         )
+    zh = FILES[table][0]
     raise UserError(
-        f"{path}：像是 {table} 表，但没有读；请改名为 {table}.csv（或 .xlsx、.parquet），不要的请移走",
+        f"{path}：像是{zh}表，但没有读；请改名为 {zh}.xlsx 或 {zh}.csv（只能有一个，几份的请合并），"
+        "是台账的请先运行 xianying map，不要的请移走",
         f"{path}: looks like the table {table} and is not read; call it {table}.csv (or .xlsx, .parquet), or move"
         " it away",
     )

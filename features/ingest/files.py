@@ -13,14 +13,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.alphabet import column_shown, hidden_places, lost_places, shown
-from features.contract.table_names import (
-    REFUSALS,
-    contract_names,
-)
+from features.contract.table_names import REFUSALS, called, column_name, contract_names
 from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, BadRow, TextRows, read_csv
-from features.ingest.other_rows import refuse_second_tables, without_examples, without_retired
+from features.ingest.other_rows import (
+    refuse_second_tables,
+    still_refusing,
+    without_examples,
+    without_retired,
+)
 from features.ingest.refusals import save_refusals
 from features.ingest.workbook import LINES, SHEET_SHIFT, read_workbook
 from features.language import UserError, say
@@ -50,6 +52,7 @@ class TableFile:
     findings: list[Finding] = field(default_factory=list)
     sheets: list[str] = field(default_factory=list)
     digest: str = ""  # of the file's content
+    called: Mapping[str, str] = field(default_factory=dict)  # what messages call its columns
 
     @property
     def of_ledgers(self) -> bool:
@@ -90,37 +93,53 @@ def read_table(table: str, path: Path) -> TableFile:
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise UserError(f"{path}：读不到（{why}）", f"{path}: cannot be read ({why})") from error
-    contract = TABLES[table].columns
-    columns, attributes, unread, names = [], [], [], []
     aliases = contract_names(table, read.names)
-    for name in read.names:
-        plain = aliases.get(name, shown(name).strip())
-        plain = plain.lower() if plain.lower() in contract else plain
-        names.append(plain)
-        if plain in contract:
-            columns.append(plain)
-        elif plain and TABLES[table].attributes and plain.lower() not in RESERVED:
-            attributes.append(plain)
-        elif plain:
-            unread.append(plain)
+    names = [_contract_name(table, name, aliases) for name in read.names]
+    columns = [name for name in names if name in TABLES[table].columns]
+    others = [name for name in names if name and name not in columns]
+    takes = [TABLES[table].attributes and name.lower() not in RESERVED for name in others]
+    attributes, unread = (
+        [name for name, taken in zip(others, takes, strict=True) if taken == wanted]
+        for wanted in (True, False)
+    )
     _check_columns(table, path, names, columns)
     refuse_second_tables(path, table, names, read)
     keep = [index for index, name in enumerate(names) if name]
     rows = read.rows.select([*keep, len(names)]).rename_columns([*(names[index] for index in keep), LINE])
-    findings = [*read.findings, *_aliased(path, aliases), *_unnamed_columns(path, names, read.rows)]
+    aliased = [] if read.sheets else _aliased(path, aliases)  # map, or the sheets themselves, told it already
+    findings = [*read.findings, *aliased, *_unnamed_columns(path, names, read.rows)]
     rows, hidden = _without_hidden(path, rows)
-    rows, failed = _without_traces(path, rows)
+    known_as = called(table, {**read.aliases, **aliases})
+    rows, failed = _without_traces(path, rows, known_as)
     findings += [*hidden, *failed, *_lost_characters(path, rows)]
     bad = [replace(row, content=shown(row.content)) for row in read.bad]
     if table == REFUSALS:
         columns, rows, bad, more = save_refusals(path, columns, names, rows, bad)
-        findings += more
+        findings += [*more, *still_refusing(path.name, rows)]
     rows, bad = without_examples(table, rows, bad)
     if table == "workers":
         rows, bad = without_retired(rows, unread, bad)
     with path.open("rb") as file:
         digest = file_digest(file, "blake2b").hexdigest()
-    return TableFile(table, path, columns, attributes, unread, rows, bad, findings, read.sheets, digest)
+    return TableFile(
+        table,
+        path,
+        columns,
+        attributes,
+        unread,
+        rows,
+        bad,
+        findings,
+        read.sheets,
+        digest,
+        known_as,
+    )
+
+
+def _contract_name(table: str, name: str, aliases: Mapping[str, str]) -> str:
+    """Return a column of a header under the contract's name, or its own without what does not show."""
+    plain = aliases.get(name, shown(name).strip())
+    return plain.lower() if plain.lower() in TABLES[table].columns else plain
 
 
 def _without_hidden(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]]:
@@ -141,10 +160,12 @@ def _without_hidden(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]
     return rows, warnings
 
 
-def _without_traces(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]]:
+def _without_traces(
+    path: Path, rows: pa.Table, known_as: Mapping[str, str]
+) -> tuple[pa.Table, list[Finding]]:
     """The rows with texts that are marked as such for a spreadsheet plain (="007", and '007 where most of a column is).
 
-    The errors of its formulas (#REF!) are empty, and there is a finding on them.
+    The errors of its formulas (#REF!) are empty, and there is a finding on them. known_as: what messages call columns.
     """
     count, shown = 0, []
     for number, name in enumerate(rows.column_names[:-1]):
@@ -162,7 +183,8 @@ def _without_traces(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]
         count += pc.sum(failed).as_py() or 0
         for cell, line in zip(column.filter(failed).slice(0, EXAMPLES).to_pylist(), lines, strict=True):
             where = line_words([line & LINES])
-            shown.append(say(f"{name} {cell.strip()}（{where}）", f"{name} {cell.strip()} ({where})"))
+            here = f"{known_as.get(name, name)} {cell.strip()}"
+            shown.append(say(f"{here}（{where}）", f"{here} ({where})"))
     if not count:
         return rows, []
     words = say("有公式出错的格，当空的", "cells hold errors of formulas; they count as empty")
@@ -270,12 +292,15 @@ def _check_columns(table: str, path: Path, names: list[str], columns: list[str])
     named = [name.lower() for name in names if name]
     twice = [name for name in names if name and named.count(name.lower()) > 1]
     if twice:
-        raise UserError(f"{path}：列 {twice[0]} 出现了两次", f"{path}: column {twice[0]} stands twice")
+        zh = f"{path}：列 {column_name(table, twice[0])} 出现了两次，不知道该读哪一列；请删掉一列或改名"
+        raise UserError(zh, f"{path}: column {twice[0]} stands twice")
     missing = [
-        name for name, column in TABLES[table].columns.items() if column.required and name not in columns
+        column_name(table, name)
+        for name, column in TABLES[table].columns.items()
+        if column.required and name not in columns
     ]
     if table == "requests" and not {"need", "text"} & set(columns):
-        missing.append(say("need（或 text）", "need (or text)"))
+        missing.append(say("需求类别（need）或诉求内容（text）", "need (or text)"))
     if missing:
         other = next((sign for sign in OTHER_DELIMITERS if len(named) == 1 and sign in named[0]), None)
         raise UserError(_other_delimiter(path, other) if other else _missing_columns(path, missing, names))
@@ -360,7 +385,7 @@ def _column_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 READERS: dict[str, Callable[[Path, str], TextRows]] = {
-    ".csv": lambda path, table: read_csv(path),
+    ".csv": read_csv,
     ".parquet": lambda path, table: _read_parquet(path),
     ".xlsx": read_workbook,
 }

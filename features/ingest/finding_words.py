@@ -1,6 +1,6 @@
 """What steps of an ingest found, in words: who left, ages, numbers of requests, exports, refusals that cannot be read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import pyarrow.compute as pc
@@ -13,7 +13,7 @@ from features.exports.ages import Aged
 from features.exports.departures import Departed
 from features.exports.row_numbers import Matched, count_equal, match_requests
 from features.findings import Finding, Weight
-from features.ingest.checks import no_example, no_household, no_record, no_refusal
+from features.ingest.checks import no_entry, no_example, no_household, no_record, no_refusal
 from features.ingest.csv_reader import LINE
 from features.ingest.files import TableFile
 from features.ingest.staging import LINE_NUMBER, staged, staged_rows
@@ -214,15 +214,15 @@ def late_finding(late: Mapping[str, int], covered: str) -> Finding:
     return Finding(Weight.NOTE, say("导出", "export"), words, todo)
 
 
-def unread_refusals(file: TableFile, refusals: list[tuple[str, Quarantined]]) -> list[str]:
+def unread_refusals(file: TableFile, refusals: Sequence[tuple[str, str, Quarantined]]) -> list[str]:
     """A line on refusals of which not even the household can be told, and one on each sheet that was not read."""
     lines = [finding.line() for finding in file.findings if finding.weight == Weight.PROTECT]
-    known = (no_household(), no_record(), no_example(), no_refusal())
-    rows = [row for problem, row in refusals if problem not in known]
+    known = (no_household(), no_record(), no_entry(), no_example(), no_refusal())
+    rows = [row for problem, _, row in refusals if problem not in known]
     if rows:
         places = say("、", ", ").join(f"{row.line}" for row in rows[:SHOWN])
         more = "…" if len(rows) > SHOWN else ""
-        zh = f"{rows[0].file}：第 {places}{more} 行的谢绝看不出是哪一户，请补上 household_id"
+        zh = f"{rows[0].file}：第 {places}{more} 行的谢绝看不出是哪一户，请补上户号"
         en = f"{rows[0].file}: nobody can tell whose the refusals of lines {places}{more} are; give household_id"
         lines.append(say(zh, en))
     return lines

@@ -29,6 +29,7 @@ FEWEST_RENUMBERED, SHARE_RENUMBERED = 5, 0.1  # of an export's households
 EXACT_DIGITS = 15  # that a spreadsheet keeps of a number
 NARROW = "".join(chr(code) for code in (*range(48, 58), *range(65, 91), *range(97, 123), 45, 95))
 WIDE = "".join(chr(ord(sign) + 0xFEE0) for sign in NARROW)
+LOOK_ALIKE = str.maketrans("OoIl", "0011")
 _BETWEEN = re.compile(r"[、，,;；/|\s]+|和|及")
 _NUMBERED = re.compile(r"第?(?P<number>[0-9]+|[零〇一二三四五六七八九十百]+)号?(?=微?网格)")
 _BRACKETS = str.maketrans(
@@ -115,6 +116,16 @@ def loose(household: str) -> str:
     return re.sub(r"(^|\D)0+(?=\d)", r"\1", re.sub(r"[\s_'’-]", "", household).upper())
 
 
+def with_digits(household: str) -> str:
+    """Write letters that look like digits as these, in an id that has no others but one before them.
+
+    >>> with_digits("HOO1"), with_digits("3-2-5Ol"), with_digits("OLD7")
+    ('H001', '3-2-501', 'OLD7')
+    """
+    found = re.fullmatch(r"([A-Za-z]?)([\dOoIl-]+)", household)
+    return found[1] + found[2].translate(LOOK_ALIKE) if found else household
+
+
 def _loose(value: str) -> str:
     narrow = f"upper(translate(translate({value}, '{WIDE}', '{NARROW}'), ' _-''’', ''))"
     return f"regexp_replace({narrow}, '(^|[^0-9])0+([0-9])', '\\1\\2', 'g')"
@@ -181,14 +192,22 @@ def nearly_known(
     ids = connection.execute(
         f"SELECT DISTINCT household_id FROM {staged} WHERE {unknown} ORDER BY 1 LIMIT {LOOKED_AT}"
     ).fetchall()
-    forms = {household: loose(unicodedata.normalize("NFKC", household)) for (household,) in ids}
-    known = households_by_form(connection, {form for form in forms.values() if form})
-    near = {household: known[form] for household, form in forms.items() if form in known}
+    narrow = {household: unicodedata.normalize("NFKC", household) for (household,) in ids}
+    forms = {household: [loose(text), loose(with_digits(text))] for household, text in narrow.items()}
+    known = households_by_form(connection, {form for both in forms.values() for form in both if form})
+    near = {
+        household: known[form]
+        for household, both in forms.items()
+        for form in reversed(both)
+        if form in known
+    }
     if not near:
         return []
     words = say("户号和住户表写得不一样，没有用", "ids written differently from households; not used")
     shown = tuple(f"{household} ≈ {near[household]}" for household in list(near)[:EXAMPLES])
-    todo = say("请写成一样（开头的 0、大小写、引号）", "write them alike (leading zeros, capitals, quotes)")
+    todo = say(
+        "请写成一样（开头的 0、字母 O 和数字 0、大小写、引号）", "write them alike (zeros, capitals, quotes)"
+    )
     return [Finding(Weight.LOST, table, words, todo, len(near), shown)]
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from features.atomic import scratch_directory, write_atomically
 from features.contract.community import Community
 from features.contract.settings_file import SETTINGS_FILE, Taken, take_settings
-from features.contract.table_names import REFUSALS
+from features.contract.table_names import FILES, REFUSALS, with_own_names
 from features.contract.tables import TABLES
 from features.exports.ages import births_from_ages
 from features.exports.causes import causes
@@ -112,7 +112,7 @@ def ingest(
         run = _Ingest(connection, workspace, settings.community, report, tell)
         _load(run, found, everything)
         if not accept and (report.alarms or report.unread_refusals):
-            raise UserError(refused_line(report.alarms, report.unread_refusals))
+            raise UserError(refused_line(report.alarm_words(), report.unread_refusals))
         report.quarantine = write_quarantine(run.quarantined, workspace)
         connection.execute("COMMIT")
     if settings.content is not None:
@@ -218,6 +218,7 @@ def _stage(run: _Ingest, found: Found) -> dict[str, TableFile]:
         if file is None:
             continue
         file = with_need_ids(file, need_ids)
+        report.called |= {file.name: file.called, table: file.called} if file.called else {}
         with report.stage("check"):
             file = _check(run, file)
         report.unread_columns |= {file.name: file.unread} if file.unread and not file.of_ledgers else {}
@@ -231,7 +232,7 @@ def _read(run: _Ingest, table: str, path: Path | None) -> TableFile | None:
     """Read a table's file; refusals that the register tells of stand behind those of their own file."""
     file = None
     if path is not None:
-        run.tell(say(f"读取 {path.name}", f"reading {path.name}"))
+        run.tell(say(f"读取 {FILES[table][0]}", f"reading {path.name}"))
         file = read_table(table, path)
         run.report.add_content(file.digest)
     if table != REFUSALS:
@@ -278,9 +279,9 @@ def _check(run: _Ingest, file: TableFile) -> TableFile:
         unknown = f"{PROBLEM} = {text(no_household())}"
         report.findings += nearly_known(connection, file.path.name, staged(table), unknown)
     refused = list(set_aside(connection, file))
-    for problem, row in refused:
-        place = (row.file.removeprefix(file.path.name), row.line)
-        report.problems.setdefault((file.name, table, problem), []).append(place)
+    for problem, cell, row in refused:
+        places = report.problems.setdefault((file.name, table, problem), [])
+        places.append((row.file.removeprefix(file.path.name), row.line, cell))
     report.tables[table] = TableCounts(
         read=taken.rows + len(file.bad) + more,
         repeated=taken.repeated + repeated,
@@ -288,7 +289,7 @@ def _check(run: _Ingest, file: TableFile) -> TableFile:
         erased=erased,
     )
     report.unread_refusals += unread_refusals(file, refused if table == REFUSALS else [])
-    run.quarantined.extend(row for _, row in refused)
+    run.quarantined.extend(row for *_, row in refused)
     return file
 
 
@@ -298,7 +299,8 @@ def _derive(run: _Ingest, file: TableFile) -> TableFile:
     table, every, holds = file.table, [*file.columns, *file.attributes], f"{PROBLEM} IS NULL"
     spoken = spoken_refusals(connection, table, file.rows, file.columns, file.of_ledgers)
     report.findings += spoken
-    report.unread_refusals += [finding.line() for finding in spoken if finding.weight == Weight.PROTECT]
+    lines = [report.in_own_names(finding).line() for finding in spoken if finding.weight == Weight.PROTECT]
+    report.unread_refusals += lines
     if table == "requests":
         report.findings += request_findings(connection, file)
     elif table in ALIKE:
@@ -331,9 +333,7 @@ def _compare(run: _Ingest, files: Mapping[str, TableFile], export: Reach, older:
         report.alarms += changed.alarms
         report.findings += changed.findings
     report.alarms += compare_export(connection, handed, run.community, export.ends, report.content)
-    rows = {
-        table: (counts.read, counts.quarantined - counts.erased) for table, counts in report.tables.items()
-    }
+    rows = {table: (one.read, one.quarantined - one.erased) for table, one in report.tables.items()}
     note_set_aside(connection, rows, date.today())
     number, _ = next_number(connection, report.content)
     note_unknown_needs(connection, new_needs(report.unknown_needs, export), number, date.today())
@@ -377,8 +377,8 @@ def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> No
             gone, alarms = release_workers(connection, staged(table), " ".join(unread))
             report.findings, report.alarms = report.findings + gone_workers(gone), report.alarms + alarms
         connection.execute(f"DROP TABLE {staged(table)}")
-    where = say("记录", "records")
-    report.findings += [Finding(Weight.LOOK, where, line) for line in causes(connection, community)]
+    why = causes(connection, community)
+    report.findings += [Finding(Weight.LOOK, say("记录", "records"), line) for line in why]
     if late and covered:
         report.findings.append(late_finding(late, covered))
 
@@ -386,12 +386,12 @@ def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> No
 def _name_strays(run: _Ingest, files: Mapping[str, TableFile], export: Reach) -> None:
     """Report the times that lie far beyond all others; they do not count for where the data end."""
     strays_found = []
-    for table, end in export.days.items():
-        file = files[table]
+    end = max(export.days.values(), default=0)  # a register may rest for a year while requests go on
+    for table, file in ((table, files[table]) for table in export.days):
         columns = [time for time in TIMES[table] if time in file.columns]
         strays_found += [
-            (file.path.name, *place_of(file, stray[0]), *stray[1:])
-            for stray in strays(run.connection, good_rows(table), columns, end, LINE_NUMBER)
+            (file.path.name, *place_of(file, number), with_own_names(column, file.called), day)
+            for number, column, day in strays(run.connection, good_rows(table), columns, end, LINE_NUMBER)
         ]
     run.report.isolated = len(strays_found)
     run.report.isolated_places = [

@@ -2,16 +2,17 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from html import escape
 from pathlib import Path
 
-from features.contract.table_names import FILES, REFUSALS
+from features.contract.table_names import FILES, REFUSALS, with_own_names
+from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight, line_words, worst_first
-from features.ingest.checks import no_example, no_household, no_record
+from features.ingest.checks import no_entry, no_example, no_household, no_record
 from features.ingest.files import told_elsewhere
 from features.language import language, say
 
@@ -19,6 +20,9 @@ from features.language import language, say
 NEEDS_ANEW = re.compile(
     r"^needs(：|: order|\.[^.]+(：|: (added|removed))|\..+\.(horizon_weeks|lead_weeks|who):)"
 )
+COLUMNS_OF_TABLES = frozenset(column for table in TABLES.values() for column in table.columns)
+ARCHIVES = frozenset({".zip", ".rar", ".7z", ".gz", ".tar"})
+LONGEST = 24  # letters of a cell that a line shows
 SCREEN = 24  # lines
 FINE, NOTHING, LOOK = 0, 1, 3  # exit codes
 PAGE = "ingest.html"
@@ -52,8 +56,8 @@ class IngestReport:
     """What an ingest read, stored and set aside; ``lines()`` puts it in words."""
 
     tables: dict[str, TableCounts] = field(default_factory=dict)
-    # (file, table, problem) → sheets ("" where there is one) and lines set aside
-    problems: dict[tuple[str, str, str], list[tuple[str, int]]] = field(default_factory=dict)
+    # (file, table, problem) → sheets ("" where there is one), lines set aside, and the cell ("": the row as such)
+    problems: dict[tuple[str, str, str], list[tuple[str, int, str]]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     unread_files: list[str] = field(default_factory=list)
     unread_columns: dict[str, list[str]] = field(default_factory=dict)  # file → columns that nothing reads
@@ -69,6 +73,9 @@ class IngestReport:
     unread_refusals: list[str] = field(default_factory=list)
     isolated: int = 0  # times far beyond all others: perhaps a mistyped year
     isolated_places: list[str] = field(default_factory=list)  # of some of them: file, line, column and day
+    called: dict[str, Mapping[str, str]] = field(
+        default_factory=dict
+    )  # names of columns, by file and by table
     content: str = ""  # digest of the files that were read
     quarantine: Path | None = None
     page: Path | None = None  # where all of it stands
@@ -124,7 +131,23 @@ class IngestReport:
             Finding(Weight.PROTECT, say("与以往相比", "beside earlier exports"), alarm)
             for alarm in self.alarms
         ]
-        return worst_first([*compared, *self._set_aside(), *self._unusable(), *self.findings, *self._notes()])
+        findings = [*compared, *self._set_aside(), *self._unusable(), *self.findings, *self._notes()]
+        return worst_first(map(self.in_own_names, findings))
+
+    def alarm_words(self) -> list[str]:
+        """Return where the export differs much from those before, with the office's own names."""
+        return [self.in_own_names(Finding(Weight.PROTECT, "", alarm)).what for alarm in self.alarms]
+
+    def in_own_names(self, finding: Finding) -> Finding:
+        """Write a finding with the table and the columns as the office's own files call them."""
+        names = self.called.get(finding.where)
+        if names is None:  # attributes of one table may stand in the settings under their own name
+            held = [self.called[table] for table in TABLES if table in self.called]
+            names = {column: name for called in reversed(held) for column, name in called.items()}
+            names = {column: name for column, name in names.items() if column in COLUMNS_OF_TABLES}
+        where = say(FILES[finding.where][0], finding.where) if finding.where in FILES else finding.where
+        what, todo = (with_own_names(words, names) for words in (finding.what, finding.todo))
+        return replace(finding, where=where, what=what, todo=todo)
 
     def settings_lines(self) -> list[str]:
         """Write what changed in community.yaml, and whether a model must be retrained."""
@@ -155,21 +178,16 @@ class IngestReport:
         waits = say(
             "先等着，住户表里有了这一户就生效", "they wait, and hold once the register has the household"
         )
-        unused = say("这些行没读进", "these rows are not used")
+        unused = say("这些行没读进；改好后再读一次", "these rows are not used; read them again once mended")
+        left_out = say("这些行没读进", "these rows are not used")
         findings = []
         for (file, table, problem), places in self.problems.items():
-            refuses = table == REFUSALS
-            by_sheet: dict[str, list[int]] = {}
-            for sheet, line in places:
-                by_sheet.setdefault(sheet, []).extend([line] if line else [])
-            shown = tuple(f"{sheet}{line_words(lines)}" for sheet, lines in by_sheet.items() if lines)[
-                :EXAMPLES
-            ]
+            refuses, shown = table == REFUSALS, shown_places(places)
             weight, todo = (Weight.PROTECT, refusal) if refuses else (Weight.LOST, unused)
             if file == told_elsewhere() and problem == no_household():
                 weight, todo = Weight.PROTECT, waits
-            if problem in (no_record(), no_example()):
-                weight, todo = Weight.NOTE, unused
+            if problem in (no_record(), no_entry(), no_example()):
+                weight, todo = Weight.NOTE, left_out
             findings.append(Finding(weight, file, problem, todo, len(places), shown))
         return findings
 
@@ -215,16 +233,42 @@ class IngestReport:
             todo = say("请核对年份", "check the year")
             places = tuple(self.isolated_places)
             findings.append(Finding(Weight.LOOK, say("日期", "dates"), words, todo, self.isolated, places))
+        packed = [name for name in self.unread_files if Path(name).suffix.lower() in ARCHIVES]
+        if packed:
+            words = say("压缩包没有打开，里面的没有读", "an archive was not opened, and nothing in it read")
+            todo = say("请先解压到这个目录，不要的请移走", "unpack it into the directory, or move it away")
+            where = say("、", ", ").join(packed)
+            findings.append(Finding(Weight.LOST, where, words, todo))
+        others = [name for name in self.unread_files if name not in packed]
         unread = [f"{file}: {', '.join(columns)}" for file, columns in self.unread_columns.items()]
         ledgers = say("是台账的，请先运行 xianying map 文件", "of a ledger run xianying map FILE first")
         for what, names, todo in (
-            (say("没有用到的文件", "files not read"), self.unread_files, ledgers),
+            (say("没有用到的文件", "files not read"), others, ledgers),
             (say("没有用到的列", "columns not read"), unread, ""),
             (say("community.yaml 里没有用到的键", "keys of community.yaml not read"), self.unread_keys, ""),
         ):
             if names:
                 findings.append(Finding(Weight.NOTE, what, "; ".join(names), todo))
         return findings
+
+
+def shown_places(places: Sequence[tuple[str, int, str]]) -> tuple[str, ...]:
+    """Return where some rows stand, by sheet; where a cell is to blame, the first different ones with their lines.
+
+    >>> shown_places([("", 3, ""), ("", 5, "")]), shown_places([("[一]", 3, "H9"), ("[一]", 4, "H9"), ("", 7, "H8")])
+    (('第 3、5 行',), ('H9（[一]第 3、4 行）', 'H8（第 7 行）'))
+    """
+    found: dict[tuple[str, str], list[int]] = {}
+    for sheet, line, cell in places:
+        short = cell if len(cell) <= LONGEST else f"{cell[:LONGEST]}…"
+        found.setdefault((short, sheet), []).extend([line] if line else [])
+    return tuple(
+        say(f"{cell}（{sheet}{line_words(lines)}）", f"{cell} ({sheet}{line_words(lines)})")
+        if cell and lines
+        else cell or f"{sheet}{line_words(lines)}"
+        for (cell, sheet), lines in found.items()
+        if cell or lines
+    )[:EXAMPLES]
 
 
 def table_line(table: str, counts: TableCounts) -> str:

@@ -8,9 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.contract.refusing_words import still_refuses, withdrawn
 from features.contract.spoken_values import is_example
 from features.contract.table_names import REFUSALS, contract_names, header_words, names_refusal
 from features.contract.tables import TABLES
+from features.findings import EXAMPLES, Finding, Weight
 from features.ingest.checks import no_example
 from features.ingest.csv_reader import LINE, BadRow, TextRows
 from features.ingest.identifiers import PERSONAL, of_kind
@@ -35,7 +37,7 @@ def refuse_second_tables(path: Path, table: str, names: list[str], read: TextRow
     """
     for row in _titles(table, names, read.rows):
         raise UserError(
-            f"{_place(path, read, row)} 像是谢绝走访的名单，没有读；请另存为 opt_outs.xlsx 或 .csv，不是的请删除这一行",
+            f"{_place(path, read, row)} 像是谢绝走访的名单，没有读；请另存为 谢绝.xlsx 或 谢绝.csv，不是的请删除这一行",
             f"{_place(path, read, row)} looks like a list of refusals and is not read; save it as opt_outs.xlsx or .csv,"
             " or delete the row",
         )
@@ -111,6 +113,24 @@ def without_examples(table: str, rows: pa.Table, bad: list[BadRow]) -> tuple[pa.
         if examples:
             found |= pc.is_in(rows[name], value_set=pa.array(examples)).to_numpy()
     return _with_bad(rows, found, no_example(), bad)
+
+
+def still_refusing(file: str, rows: pa.Table) -> list[Finding]:
+    """A finding on refusals of which a column that nothing reads (状态, 备注) says that they hold no more."""
+    told: dict[int, str] = {}
+    for name in (name for name in rows.column_names[:-1] if name not in TABLES[REFUSALS].columns):
+        over = [cell for cell in rows[name].unique().to_pylist() if cell and withdrawn(cell)]
+        if over:
+            found = rows.filter(pc.is_in(rows[name], value_set=pa.array(over)))
+            cells = zip(found[LINE].to_pylist(), found[name].to_pylist(), strict=True)
+            told |= {line & LINES: cell.strip() for line, cell in cells}
+    if not told:
+        return []
+    shown = tuple(
+        say(f"{told[line]}（第 {line} 行）", f"{told[line]} (line {line})") for line in sorted(told)
+    )
+    todo = say("要恢复走访的，请填 until", "give until where visits are welcome again")
+    return [Finding(Weight.LOOK, file, still_refuses(), todo, len(told), shown[:EXAMPLES])]
 
 
 def _with_bad(

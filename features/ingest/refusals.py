@@ -206,17 +206,17 @@ def _unsure(connection: duckdb.DuckDBPyConnection, table: str, column: str, rows
 def may_refuse(where: str, column: str, texts: Sequence[str]) -> Finding:
     """A finding on texts that may speak of others' visits or of one day only, one for each row."""
     words = say(
-        f"{column} 里像是谢绝走访，又像说别人或只说这一次，没有按谢绝处理",
+        f"{column} 里像是谢绝走访，也可能说的是别人，或只说这一次，没有按谢绝处理",
         f"{column} may refuse visits, or speak of others' or of one day only: not taken as refusals",
     )
-    todo = say("真要谢绝的请写进 opt_outs", "put those who refuse into opt_outs")
+    todo = say("真要谢绝的请写进谢绝表", "put those who refuse into opt_outs")
     return Finding(Weight.LOOK, where, words, todo, len(texts), tuple(dict.fromkeys(texts))[:EXAMPLES])
 
 
 def how_to_end() -> str:
     """Tell how a refusal that was read from words or a register's column is ended."""
     return say(
-        "要结束的请在 opt_outs 加一行，from 写同一天，并写 until",
+        "要结束的请在谢绝表加一行：从哪天起写同一天，到哪天止写恢复走访的那天",
         "to end one, add a row to opt_outs with the same day as from, and until",
     )
 
@@ -384,7 +384,7 @@ def _matched_findings(
         shown = tuple(
             f"{missing.written[line]} = {between.join(alike[line])}" for line in sorted(alike)[:EXAMPLES]
         )
-        todo = say("请把户号写成与 households 一致", "write the ids as in households")
+        todo = say("请把户号写得和住户表一样", "write the ids as in households")
         findings.append(Finding(Weight.LOOK, REFUSALS, words, todo, len(alike), shown))
     if by_person:
         words = say(
@@ -395,6 +395,6 @@ def _matched_findings(
             f"{say(f'第 {line} 行', f'line {line}')} = {between.join(by_person[line])}"
             for line in sorted(by_person)[:EXAMPLES]
         )
-        todo = say("请核对并补上 household_id", "check them, and give household_id")
+        todo = say("请核对并补上户号", "check them, and give household_id")
         findings.append(Finding(Weight.LOOK, REFUSALS, words, todo, len(by_person), shown))
     return findings

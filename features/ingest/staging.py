@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from features.contract.need_kinds import FEWEST_TOLD
 from features.contract.spoken_values import ABOVE, UNKNOWN
-from features.contract.table_names import REFUSALS
+from features.contract.table_names import REFUSALS, with_own_names
 from features.contract.tables import TABLES, Column
 from features.exports.row_numbers import Staged as StagedRows
 from features.exports.row_numbers import tell_apart
@@ -259,9 +259,9 @@ def _findings(
 ) -> list[Finding]:
     """Report the cells that were emptied, by rule, with some of their texts."""
     findings = []
-    aside = sum(1 << place for place, rule in enumerate(rules) if rule.sets_aside)
+    # a cell that is emptied does not matter where its row is set aside; a refusal may still find its household
+    aside = sum(1 << place for place, rule in enumerate(rules) if rule.sets_aside and file.table != REFUSALS)
     for place, rule in enumerate(rules):
-        # a cell that is emptied does not matter where its row is set aside
         count = sum(rows for bits, rows in broken.items() if bits >> place & 1 and not bits & aside)
         if rule.sets_aside or not count:
             continue
@@ -336,12 +336,14 @@ def _set_repeated_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) 
     table = staged(file.table)
     keys = ", ".join(name(key) for key in TABLES[file.table].key)
     content = ", ".join(name(column) for column in (*file.columns, *file.attributes))
+    home = "household_id" if "household_id" in file.columns else "NULL"
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE repeated AS
         SELECT {LINE_NUMBER} AS "row:first", max({LINE_NUMBER}) OVER same AS "row:last",
-            content IS NOT DISTINCT FROM arg_max(content, {LINE_NUMBER}) OVER same AS "row:alike"
+            content IS NOT DISTINCT FROM arg_max(content, {LINE_NUMBER}) OVER same AS "row:alike",
+            home IS DISTINCT FROM arg_max(home, {LINE_NUMBER}) OVER same AS "row:other"
         FROM (
-            SELECT {LINE_NUMBER}, {keys}, row({content}) AS content
+            SELECT {LINE_NUMBER}, {keys}, row({content}) AS content, {home} AS home
             FROM {table} SEMI JOIN (
                 SELECT {keys} FROM {table} WHERE {PROBLEM} IS NULL GROUP BY ALL HAVING count(*) > 1
             ) USING ({keys})
@@ -351,17 +353,31 @@ def _set_repeated_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) 
     connection.execute(
         f'DELETE FROM {table} USING repeated WHERE {LINE_NUMBER} = "row:first" AND "row:alike"'
     )
-    problem = say(
-        "同一条记录在后面又出现，以后者为准", "the same record comes again further down and counts there"
-    )
+    problem, of_others = _stands_again()
     connection.execute(f"""
-        UPDATE {table} SET {PROBLEM} = {text(problem)}, {DETAIL} = "row:last"::VARCHAR
+        UPDATE {table} SET {DETAIL} = "row:last"::VARCHAR,
+            {PROBLEM} = CASE WHEN "row:other" THEN {text(of_others)} ELSE {text(problem)} END
         FROM repeated WHERE {LINE_NUMBER} = "row:first" """)
     return one_value(connection, 'SELECT count(*) FROM repeated WHERE "row:alike"')
 
 
-def set_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) -> Iterator[tuple[str, Quarantined]]:
-    """Yield the rows of a file that cannot be used in the order of their lines, each with its problem in short."""
+def _stands_again() -> tuple[str, str]:
+    """Return the problems of a row whose number stands again further down: as the same record, and as another's."""
+    return (
+        say(
+            "同一条记录在后面又出现，以后者为准", "the same record comes again further down and counts there"
+        ),
+        say(
+            "编号和后面另一户的相同，只读了后面的；不是同一个人、同一件事的，请改编号",
+            "another household's record has the same number further down and counts; number them apart",
+        ),
+    )
+
+
+def set_aside(
+    connection: duckdb.DuckDBPyConnection, file: TableFile
+) -> Iterator[tuple[str, str, Quarantined]]:
+    """Yield the rows of a file that cannot be used in the order of their lines, each with its problem and the cell."""
     connection.register("incoming", file.rows)
     refused = connection.execute(f"""
         SELECT {PROBLEM}, {DETAIL}, incoming.* FROM {staged(file.table)} bad
@@ -369,15 +385,16 @@ def set_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) -> Iterato
     names = [column[0] for column in refused.description or []]
     rows = [dict(zip(names, row, strict=True)) for row in refused.fetchall()]
     connection.unregister("incoming")
-    again = say("同一条记录", "the same record")
-    taken = [(bad.line, bad.reason, "", bad.content) for bad in file.bad]
+    taken = [(bad.line, bad.reason, "", bad.content, "") for bad in file.bad]
     for row in rows:
         line, problem, value = row.pop(LINE), row.pop("row:problem"), row.pop("row:detail")
-        if problem.startswith(again):
+        again = problem in _stands_again()
+        cell = "" if value is None or again else str(value)
+        if again:
             sheet, number = place_of(file, int(value))
             value = f"{sheet}{say(f'第{number}行', f'line {number}')}"
-        taken.append((line, problem, "" if value is None else str(value), Quarantined.content(row)))
-    for line, problem, value, content in sorted(taken):
-        reason = f"{problem}{say('：', ': ')}{value}" if value else problem
+        taken.append((line, problem, "" if value is None else str(value), Quarantined.content(row), cell))
+    for line, problem, value, content, cell in sorted(taken):
+        reason = with_own_names(problem, file.called) + (f"{say('：', ': ')}{value}" if value else "")
         sheet, number = place_of(file, line)
-        yield problem, Quarantined(reason, f"{file.path.name}{sheet}", number, file.table, content)
+        yield problem, cell, Quarantined(reason, f"{file.path.name}{sheet}", number, file.table, content)

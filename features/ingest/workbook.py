@@ -10,14 +10,21 @@ import numpy as np
 import pyarrow as pa
 
 from features.contract.refusing_words import may_refuse_visits
-from features.contract.table_names import REFUSALS, contract_names, names_refusal, table_named
+from features.contract.table_names import (
+    FILES,
+    REFUSALS,
+    column_name,
+    contract_names,
+    is_header,
+    names_refusal,
+    table_named,
+)
 from features.contract.tables import TABLES
 from features.contract.workbook_cells import SheetCells, days_since_1900, read_sheets
 from features.findings import EXAMPLES, Finding, Weight, line_words
-from features.ingest.csv_reader import LINE, TextRows
+from features.ingest.csv_reader import HEADER_WITHIN, LINE, TextRows
 from features.language import UserError, say
 
-HEADER_WITHIN = 10  # rows of a sheet among which its header is looked for: titles may stand above it
 HEADING = 20  # letters that a heading may have: a longer cell is a remark
 MOST_MERGED = 5_000_000  # rows under merged cells
 DAYS = ("_date", "_on", "_at", "日期", "时间")  # with which the names of columns end that tell a day
@@ -34,6 +41,7 @@ class Sheet:
     body: list[list[Any]]
     first_line: int
     findings: list[Finding] = field(default_factory=list)
+    aliases: dict[str, str] = field(default_factory=dict)  # what the header calls columns of the contract
 
 
 def read_workbook(path: Path, table: str, whole: Iterable[SheetCells] | None = None) -> TextRows:
@@ -133,7 +141,7 @@ def _comments(path: Path, sheet: SheetCells) -> list[Finding]:
             f"工作表 {sheet.name} {where}的批注像是谢绝走访，没有读",
             f"sheet {sheet.name} {where}: a comment that may refuse visits is not read",
         )
-        todo = say("请写进 opt_outs，再删去批注", "put it into opt_outs, and delete the comment")
+        todo = say("请写进谢绝表，再删去批注", "put it into opt_outs, and delete the comment")
         findings.append(Finding(Weight.PROTECT, path.name, words, todo, len(refusing)))
     return findings
 
@@ -143,12 +151,13 @@ def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | 
     cells = sheet.rows
     needed = [name for name, column in TABLES[table].columns.items() if column.required]
     rows = range(min(HEADER_WITHIN, len(cells)))
-    header = next((row for row in rows if {*needed} <= _words(cells[row], table)), None)
+    header = next((row for row in rows if is_header(table, [*map(str, cells[row])])), None)
     if header is None:
         return _without_header(path, sheet, table)
     findings = _fill_merged(sheet, cells, header, path)
     names = [_cell_text(value) or "" for value in cells[header]]
-    if aliases := contract_names(table, names):
+    aliases = contract_names(table, names)
+    if aliases:
         findings.append(_aliased(path, sheet.name, aliases))
         names = [aliases.get(name, name) for name in names]
     first = header + 1
@@ -157,7 +166,7 @@ def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | 
         first += 1
     if sheet.since_1904:
         days_since_1900(cells[first:], [at for at, name in enumerate(names) if _tells_day(name, table)])
-    return Sheet(sheet.name, names, cells[first:], first + 1, findings)
+    return Sheet(sheet.name, names, cells[first:], first + 1, findings, aliases)
 
 
 def _tells_day(name: str, table: str) -> bool:
@@ -187,14 +196,14 @@ def _refuse_other_table(path: Path, name: str, table: str, rows: list[set[str]])
     other = REFUSALS if refusals else table_named(name)
     if other is None or (other == table and not refusals):
         return
-    words = say(f"像是 {other} 表，但没有读", f"looks like the table {other} and is not read")
+    zh = FILES[other][0]
+    words = say(f"像是{zh}表，但没有读", f"looks like the table {other} and is not read")
     if other == table:
-        needed = ", ".join(
-            column_name for column_name, column in TABLES[table].columns.items() if column.required
-        )
-        todo = say(f"请补上表头（{needed}）", f"give it the header ({needed})")
+        columns = TABLES[table].columns
+        needed = say("、", ", ").join(column_name(table, name) for name in columns if columns[name].required)
+        todo = say(f"请补上表头：{needed}", f"give it the header ({needed})")
     else:
-        todo = say(f"请另存为 {other}.xlsx", f"save it as {other}.xlsx")
+        todo = say(f"请另存为 {zh}.xlsx（或 {other}.xlsx）", f"save it as {other}.xlsx")
     more = say("，不要的请删除该表", ", or delete the sheet")
     raise UserError(f"{path}{say('：工作表', ': sheet')} {name} {words}{say('；', '; ')}{todo}{more}")
 
@@ -210,10 +219,10 @@ def _without_header(path: Path, sheet: SheetCells, table: str) -> Finding | None
     # what cells of other sheets are chosen from
     if not sheet.visible and widest == 1 and table != REFUSALS:
         return None
-    needed = [column_name for column_name, column in TABLES[table].columns.items() if column.required]
+    needed = [name for name, column in TABLES[table].columns.items() if column.required]
     nearly = max((row & {*needed} for row in rows), key=len, default=set())
     if nearly:
-        missing = say("、", ", ").join(column for column in needed if column not in nearly)
+        missing = say("、", ", ").join(column_name(table, name) for name in needed if name not in nearly)
         words = say(
             f"工作表 {name} 缺少列 {missing}，没有读", f"sheet {name} lacks {missing} and was not read"
         )
@@ -316,7 +325,12 @@ def _joined(path: Path, sheets: list[Sheet], findings: list[Finding]) -> TextRow
         columns = [_column(sheet.body, place) for place in range(len(sheet.names))]
         lines = pa.array(np.arange(sheet.first_line, sheet.first_line + len(sheet.body)), type=pa.int64())
         return TextRows(
-            sheet.names, pa.table([*columns, lines], names=[*sheet.names, LINE]), [], findings, [sheet.name]
+            sheet.names,
+            pa.table([*columns, lines], names=[*sheet.names, LINE]),
+            [],
+            findings,
+            [sheet.name],
+            sheet.aliases,
         )
     spelled = {name.strip().lower(): name.strip() for sheet in sheets for name in sheet.names if name.strip()}
     names, tables = list(spelled.values()), []
@@ -327,7 +341,8 @@ def _joined(path: Path, sheets: list[Sheet], findings: list[Finding]) -> TextRow
         first = (number << SHEET_SHIFT) + sheet.first_line
         tables.append(pa.table([*columns, np.arange(first, first + len(sheet.body))], names=[*names, LINE]))
         findings += _unnamed(sheet)
-    return TextRows(names, pa.concat_tables(tables), [], findings, [sheet.name for sheet in sheets])
+    aliases = {name: column for sheet in sheets for name, column in sheet.aliases.items()}
+    return TextRows(names, pa.concat_tables(tables), [], findings, [sheet.name for sheet in sheets], aliases)
 
 
 def _places(path: Path, sheet: Sheet) -> dict[str, int]:

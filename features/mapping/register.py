@@ -12,6 +12,7 @@ import pandas as pd
 
 from features.contract.spoken_values import read_birth
 from features.exports.ages import years_of_age
+from features.findings import line_words
 from features.language import say
 from features.linking.doors import read_door
 from features.linking.names import surname_of
@@ -44,13 +45,14 @@ class RegisterTables:
     """Rows of the contract's tables, and what must be kept so that next month's ids are the same.
 
     Each row of ``households`` and ``residents`` has in ``record`` the position of the record from which it comes.
-    ``aside``: why a record belongs to no household, by its position.
+    ``aside``: why a record belongs to no household, by its position. ``doubts``: what is odd about a record.
     """
 
     households: pd.DataFrame
     residents: pd.DataFrame
     kept: pd.DataFrame  # KEPT
     aside: dict[int, str]
+    doubts: dict[int, str]
 
 
 def register_tables(
@@ -64,7 +66,7 @@ def register_tables(
     begins: the day from which households hold whose register tells none.
     grid: the grid of households whose register tells none.
     """
-    records = records.reset_index(drop=True)
+    records, doubts = _own_cards(records.reset_index(drop=True))
     group, aside = _grouped(records)
     resident = [
         _resident_id(row, home, secret) for row, home in zip(records.to_dict("records"), group, strict=True)
@@ -94,7 +96,40 @@ def register_tables(
         _once_each(pd.DataFrame(people), tags),
         pd.concat([left, known], ignore_index=True),
         aside,
+        doubts,
     )
+
+
+def _own_cards(records: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Leave an identity card to the one person whose it is where rows of others have it too, by a slip; and say so."""
+    rows, doubts = records.to_dict("records"), dict[int, str]()
+    of_card: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        if card := _whole_card(row):
+            of_card.setdefault(card, []).append(place)
+    for card, places in of_card.items():
+        born = read_birth(found[1]) if (found := _CARD_BIRTH.match(card)) else None
+        owner = next(
+            (place for place in places if born and read_birth(rows[place]["birth"]) == born), places[0]
+        )
+        for place in places:
+            if _are_two(rows[owner], rows[place]):
+                where = line_words([rows[owner]["source_row"]])
+                zh = f"身份证号和另一个人的相同，按两个人读：见{rows[owner]['source_sheet']}{where}"
+                doubts[place] = say(
+                    zh, f"has the identity card of another person, both are read: see {where}"
+                )
+    cards = records["id_card"].mask(records.index.isin(doubts), "")
+    return records.assign(id_card=cards), doubts
+
+
+def _are_two(one: Any, other: Any) -> bool:
+    """Whether two rows with the same identity card are two persons: by name and birth, without births by surname."""
+    names, births = ([_plain(row[field]) for row in (one, other)] for field in ("person", "birth"))
+    if not all(names) or names[0] == names[1]:
+        return False
+    born = [read_birth(birth) for birth in births]
+    return born[0] != born[1] if all(born) else names[0][0] != names[1][0]
 
 
 def _grouped(records: pd.DataFrame) -> tuple[list[Any], dict[int, str]]:

@@ -16,6 +16,7 @@ from features.ingest.checks import no_refusal
 from features.language import say
 from features.linking.mentions import mentions
 from features.mapping.column_content import cell_text
+from features.mapping.doubts import doubt_of_refusal, with_doubts
 from features.mapping.ledger_sheets import LedgerSheet, read_ledger
 from features.mapping.mapping_file import Layout, Mapping, check_layouts, lists_refusals
 from features.mapping.moments import DATE_PARTS, Period, period_in, read_when
@@ -31,7 +32,7 @@ TEXTS = tuple(
 )
 TIMES = ("happened_at", "deadline")
 SOURCE = ("source_file", "source_sheet", "source_row", "entry")
-COLUMNS = (*SOURCE, "shape", *TEXTS, *TIMES, "attributes", "aside")
+COLUMNS = (*SOURCE, "shape", *TEXTS, *TIMES, "attributes", "aside", "doubt")
 EVENTS = ("requests", "visits", "days", "warnings", "refusals")
 _JOINED = {
     "text": "。",
@@ -69,8 +70,8 @@ def take_rows(path: Path, mapping: Mapping, zone: str) -> pd.DataFrame:
     zone: the community's timezone.
 
     Returns ``COLUMNS``, one row for each record; ``entry`` counts the records of a source row from 0 on. ``aside``
-    says why a record cannot be used, "" for one that can. Every row of every sheet has a record. Texts are ""
-    where nothing stands, times NaT.
+    says why a record cannot be used, "" for one that can; ``doubt`` what is odd about it. Every row of every sheet
+    has a record. Texts are "" where nothing stands, times NaT.
     Raises UserError: the file cannot be read, or its columns are not those that the mapping knows.
     """
     records: list[dict[str, Any]] = []
@@ -80,29 +81,24 @@ def take_rows(path: Path, mapping: Mapping, zone: str) -> pd.DataFrame:
             records += _not_read(path, sheet)
             continue
         rows = list(_rows(sheet, layout))
-        for row, period in zip(rows, _periods(rows, layout, zone, sheet_period(path, sheet)), strict=True):
-            records += [
-                {**_place(path, sheet, row.line, at), "shape": layout.shape, **entry}
-                for at, entry in enumerate(_records(row, layout, zone, period))
-            ]
+        dated = zip(rows, _periods(rows, layout, zone, sheet_period(path, sheet)), strict=True)
+        here = [
+            {**_place(path, sheet, row.line, at), "shape": layout.shape, **entry}
+            for row, period in dated
+            for at, entry in enumerate(_records(row, layout, zone, period))
+        ]
+        records += with_doubts(sheet.name, here)
     table = pd.DataFrame(records, columns=list(COLUMNS))
-    texts = [*TEXTS, "aside"]
+    texts = [*TEXTS, "aside", "doubt"]
     table[texts] = table[texts].astype(object).fillna("")
     return table.assign(**{name: pd.to_datetime(table[name]) for name in TIMES})
 
 
 def _not_read(path: Path, sheet: LedgerSheet) -> Iterator[dict[str, Any]]:
     """Yield a record that is set aside for each row of a sheet without a layout."""
-    aside = (
-        say(
-            f"工作表 {sheet.name} 没有读：map 时没有选它",
-            f"sheet {sheet.name} is not read: it was not chosen",
-        )
-        if sheet.names
-        else say(
-            f"工作表 {sheet.name} 没有读：没有找到表头", f"sheet {sheet.name} is not read: it has no header"
-        )
-    )
+    no_header, not_chosen = ("没有找到表头", "it has no header"), ("map 时没有选它", "it was not chosen")
+    zh, en = not_chosen if sheet.names else no_header
+    aside = say(f"工作表 {sheet.name} 没有读：{zh}", f"sheet {sheet.name} is not read: {en}")
     for line, row in zip(sheet.lines, sheet.rows, strict=True):
         yield {**_place(path, sheet, line), "shape": "", "aside": aside, "text": _said(row)}
 
@@ -125,7 +121,7 @@ def _refusing_comments(path: Path, sheet: LedgerSheet) -> Iterator[dict[str, Any
     for line, said in sheet.comments:
         if may_refuse_visits(said, request=False):
             aside = say(
-                "是批注，没有读：请写进 opt_outs，再删去批注",
+                "是批注，没有读：请写进谢绝表，再删去批注",
                 "a comment is not read: put it into opt_outs, and delete the comment",
             )
             yield {**_place(path, sheet, line), "shape": "visits", "aside": aside, "text": said.strip()}
@@ -223,6 +219,8 @@ def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[di
     record["age_on"] = day.isoformat() if day else ""
     struck = say("有划掉的格：仍有效的请去掉删除线", "a cell is struck through: unstrike it where it holds")
     record["aside"] = struck if row.struck else _aside(record, layout, unread)
+    if layout.shape == "refusals" and not record["aside"]:
+        record["doubt"] = doubt_of_refusal(record, unread)
     doors = mentions(_ROOM.sub(r"\1室", record["address"])) if _refuses_here(record, layout) else ()
     if len(doors) > 1:  # a cell that names several refuses for each of them
         yield from ({**record, "address": door.address, "person": door.person or ""} for door in doors)

@@ -164,11 +164,14 @@ def _given(texts: tuple[str, ...], sheets: "Sequence[LedgerSheet]") -> dict[str,
     from features.mapping.field_names import FIELDS
 
     given = {}
+    by_name = {entry.zh: field for field, entry in FIELDS.items()}
     names = {name for sheet in sheets for name in sheet.names if name}
     for text in texts:
         name, _, field = text.rpartition("=")
+        field = by_name.get(field, field)
         if name not in names or field not in FIELDS:
-            known = joined_names(sorted(names) if name not in names else FIELDS)
+            fields = [say(f"{entry.zh}（{field}）", field) for field, entry in FIELDS.items()]
+            known = joined_names(sorted(names) if name not in names else fields)
             raise UserError(f"--column {text}：应是下列之一：{known}", f"--column {text}: not one of {known}")
         given[name] = field
     return given

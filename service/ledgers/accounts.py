@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 from features.alphabet import no_formula
 from features.atomic import write_atomically
 from features.contract.tables import TABLES
-from features.findings import line_words
+from features.findings import EXAMPLES, line_words, shown_cells
 from features.ingest.ingest_report import IngestReport
 from features.language import say
 from features.mapping.kept_rows import FOLDER
@@ -22,13 +23,15 @@ from service.ledgers.compose import ASIDE, LOADED, REVIEW, Composed
 from service.ledgers.proposal_lines import unseen_marks
 
 ROWS = "rows.csv"
-MOST_SHOWN = 6  # reasons
+MOST_SHOWN = 8  # reasons
+LONGEST = 24  # letters of what a reason adds
+DOUBTFUL = "doubtful"  # loaded, and yet to be checked
 HOUSEHOLDS_SHEET, NEEDS_SHEET = Path("review") / "households.xlsx", Path("review") / "needs.xlsx"
 
 
 @dataclass(frozen=True)
 class Accounts:
-    """What became of each record of the ledgers: ``SOURCE``, state and why; and of those that had waited before."""
+    """What became of each record of the ledgers (``SOURCE``, state, why, doubt), and of those that had waited before."""
 
     rows: pd.DataFrame
     now_loaded: int  # rows that had waited since earlier months
@@ -45,7 +48,12 @@ class Accounts:
     @property
     def look(self) -> bool:
         """Whether something waits for people or was set aside."""
-        return bool(self.may_refuse or self.count(REVIEW) or self.count(ASIDE) or self.still_waiting)
+        waiting = self.count(REVIEW) or self.count(ASIDE) or self.still_waiting
+        return bool(self.may_refuse or waiting or len(self._doubtful()))
+
+    def _doubtful(self) -> pd.DataFrame:
+        """Return the rows that are loaded and yet odd."""
+        return self.rows[(self.rows["state"] == LOADED) & (self.rows["doubt"] != "")]
 
     def lines(self, workspace: Path | None) -> list[str]:
         """Write the sums, the commonest reasons, and where to decide; ``workspace``: None where nothing was kept."""
@@ -86,11 +94,13 @@ class Accounts:
         return lines + self._where(workspace)
 
     def _reasons(self) -> list[str]:
-        """Write a line for each of the commonest reasons, with some of the places."""
+        """Write a line for each of the commonest reasons, with some of the texts and places."""
+        doubtful = self._doubtful()
         rest = self.rows[self.rows["state"] != LOADED]
+        told = pd.concat([doubtful.assign(state=DOUBTFUL, why=doubtful["doubt"]), rest])
         lines = []
         for (state, kind), rows in sorted(
-            rest.groupby(["state", rest["why"].str.split("[：:]").str[0]]), key=lambda item: -len(item[1])
+            told.groupby(["state", told["why"].str.split("[：:]").str[0]]), key=lambda item: -len(item[1])
         )[:MOST_SHOWN]:
             first = rows.iloc[0]
             reasons = rows[
@@ -98,9 +108,14 @@ class Accounts:
                 & (rows["source_sheet"] == first["source_sheet"])
             ]
             where = f"{first['source_file']} [{first['source_sheet']}] {line_words([*map(int, reasons['source_row'])])}"
-            name = say("待定", "to review") if state == REVIEW else say("不用", "set aside")
+            what = {
+                REVIEW: say("待定", "to review"),
+                ASIDE: say("不用", "set aside"),
+                DOUBTFUL: say("请核对", "to check"),
+            }[str(state)]
+            why = f"{kind}{_details(rows['why'])}"
             lines.append(
-                say(f"  {name} {len(rows)} 条：{kind}（{where}）", f"  {name} {len(rows)}: {kind} ({where})")
+                say(f"  {what} {len(rows)} 条：{why}（{where}）", f"  {what} {len(rows)}: {why} ({where})")
             )
         return lines
 
@@ -127,11 +142,24 @@ class Accounts:
 
     def write(self, workspace: Path) -> None:
         """Write where every record went into the workspace."""
-        table = self.rows[[*SOURCE, "state", "why"]].map(no_formula)
+        rows = self.rows.assign(why=self.rows["why"].where(self.rows["why"] != "", self.rows["doubt"]))
+        table = rows[[*SOURCE, "state", "why"]].map(no_formula)
         write_atomically(
             workspace / FOLDER / ROWS,
             table.to_csv(index=False, quoting=csv.QUOTE_MINIMAL).encode("utf-8-sig"),
         )
+
+
+def _details(reasons: pd.Series) -> str:
+    """Return what some reasons add behind their colon, masked; "" where they add nothing.
+
+    >>> _details(pd.Series(["没有找到这一户：户号 7", "没有找到这一户", "没有找到这一户：户号 9"]))
+    '：户号 7、户号 9'
+    """
+    parts = (re.split("[：:]", reason, maxsplit=1) for reason in reasons)
+    said = [*dict.fromkeys(part[1].strip() for part in parts if len(part) > 1)]
+    shown = [text if len(text) <= LONGEST else f"{text[:LONGEST]}…" for text in said[:EXAMPLES]]
+    return say("：", ": ") + say("、", ", ").join(shown_cells(shown)) if shown else ""
 
 
 def accounts_of(
@@ -158,8 +186,9 @@ def accounts_of(
         if record >= 0:
             state[record], why[record] = ASIDE, reason
     waited = events.loc[~new & ~events["loaded_before"].astype(bool), "state"]
+    doubt = records["doubt"].mask(records.index.isin(tables.doubts), records.index.map(tables.doubts.get))
     return Accounts(
-        records[list(SOURCE)].assign(state=state, why=why),
+        records[list(SOURCE)].assign(state=state, why=why, doubt=doubt),
         now_loaded=int((waited == LOADED).sum()),
         still_waiting=int((waited == REVIEW).sum()),
         warned=len(composed.warnings),

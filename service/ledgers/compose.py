@@ -59,10 +59,11 @@ def compose(events: pd.DataFrame, register: Register, reader: NeedReader) -> Com
     reader: how needs are read.
     """
     events = events.reset_index(drop=True)
+    written = events["household_id"]
     events = events.drop(columns=["household_id"]).join(households_of(events, register))
     needs, unsure = needs_spoken_of(_speaking(events), reader)
     by_text = need_of_categories(events["category"], reader).isna()
-    events = _with_states(events, needs, unsure, by_text, register)
+    events = _with_states(events.assign(written=written), needs, unsure, by_text, register)
     composed = Composed({"requests": [], "outreach": [], "feedback": [], "opt_outs": []}, events, unsure)
     of_event: dict[int, list[str]] = {}
     for event, need in needs[["event", "need"]].itertuples(index=False):
@@ -160,14 +161,18 @@ def _with_states(
     unsure_of: Any = [
         say(f"是哪一户拿不准：{reason}", f"its household is not sure: {reason}")
         if candidates
+        else say(f"登记表里没有这个户号：{written}", f"no household has this number: {written}")
+        if written
         else say("登记表里没有找到这一户", "no such household in the register")
-        for candidates, reason in events.loc[unplaced, ["candidates", "link_reason"]].to_numpy()
+        for candidates, reason, written in events.loc[
+            unplaced, ["candidates", "link_reason", "written"]
+        ].to_numpy()
     ]
     why[unplaced] = unsure_of
     wishes = ~events["text"].map(lambda text: bool(_NO_WISH.fullmatch(plain(text)))).astype(bool)
     asked = (state == LOADED) & ~events["shape"].isin(_SILENT) & by_text & wishes
     need_open = asked & events["text"].isin(unsure["text"])
-    return events.assign(state=state, why=why, need_open=need_open)
+    return events.drop(columns="written").assign(state=state, why=why, need_open=need_open)
 
 
 def _load(composed: Composed, place: int, event: dict[Any, Any], needs: list[str]) -> None:

@@ -68,7 +68,7 @@ def _column_line(column: Column) -> str:
     empty = "" if column.content.filled else say("，整列空", ", no cell filled")
     field = FIELDS[column.field].here
     return say(
-        f"  {column.name} → {column.field}（{field}；{column.because}{empty}）{shown}",
+        f"  {column.name} → {field}（{column.field}；{column.because}{empty}）{shown}",
         f"  {column.name} → {column.field} ({field}; {column.because}{empty}){shown}",
     )
 

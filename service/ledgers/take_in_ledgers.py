@@ -143,7 +143,10 @@ def _register(records: pd.DataFrame, workspace: Path, settings: Community) -> Re
     for table in (tables.households, tables.residents):
         if len(table):
             table["record"] = rows.index[table["record"]]
-    return replace(tables, aside={int(rows.index[place]): why for place, why in tables.aside.items()})
+    aside, doubts = (
+        {int(rows.index[place]): why for place, why in told.items()} for told in (tables.aside, tables.doubts)
+    )
+    return replace(tables, aside=aside, doubts=doubts)
 
 
 def _without_erased(tables: RegisterTables, erased: frozenset[str]) -> RegisterTables:
@@ -190,7 +193,7 @@ def _events(records: pd.DataFrame, workspace: Path) -> pd.DataFrame:
     """
     rows = records[records["shape"].isin(EVENTS) & (records["aside"] == "")]
     rows = rows.assign(event_id=event_ids(rows), record=rows.index, loaded_before=False)
-    rows = rows.drop(columns=["attributes", "aside"])
+    rows = rows.drop(columns=["attributes", "aside", "doubt"])
     waiting = read_kept(workspace, PENDING, tuple(rows.columns))
     waiting = waiting[~waiting["event_id"].isin(rows["event_id"])].assign(record=-1)
     waiting = waiting.assign(loaded_before=waiting.get("loaded_before", False))

@@ -61,7 +61,8 @@ def workers_of(known: Known, everywhere: Mapping[str, int] | None = None) -> Wor
         return replace(workers, frame=frame.assign(visits=share.where(shared, frame["visits"]).astype(int)))
     if not workers.frame["visits"].any():
         raise UserError(
-            "没有可安排的走访：请在 workers 的 weekly_visits 或 community.yaml 的 visits_per_worker 里写大于 0 的数",
+            "没有可安排的走访：请在工作人员表的每周走访户数（weekly_visits）或 community.yaml 的 visits_per_worker 里"
+            "写大于 0 的数",
             "there are no visits to plan: set weekly_visits of workers, or visits_per_worker in"
             " community.yaml, above 0",
         )

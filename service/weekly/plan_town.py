@@ -85,7 +85,7 @@ def _sums_of(plan: Plan) -> GroupSums:
 def _require_visits(plans: Sequence[Plan]) -> None:
     if not any(len(plan.visits) for plan in plans):
         raise UserError(
-            "没有可安排的走访：请检查 workers 的 weekly_visits 和 community.yaml 的 visits_per_worker",
+            "没有可安排的走访：请检查工作人员表的每周走访户数（weekly_visits）和 community.yaml 的 visits_per_worker",
             "there are no visits to plan: see weekly_visits of workers, and visits_per_worker in community.yaml",
         )
 

@@ -74,7 +74,7 @@ def test_a_mistyped_year_is_named_and_hides_no_correction(office, typed):
     wrong = [*rows[:-1], {**rows[-1], "resolved_at": typed}]
     report = office.hand_in([home(1, children=4), *HOMES[1:]], wrong)
     assert (
-        f"有日期比别的数据晚太多，不当作数据的最后一天：requests.csv 第 61 行 resolved_at {typed}，共 1 处"
+        f"有日期比别的数据晚太多，不当作数据的最后一天：requests.csv 第 61 行 办结时间（resolved_at） {typed}，共 1 处"
         in said(report)
     )
     assert date_of(office.records().last_day) < date(2024, 6, 20)
@@ -257,7 +257,7 @@ def test_a_need_that_is_called_off_in_words_is_no_request_and_told(office):
     texts = ["不需要送餐了，取消", "请不要取消送餐", "送餐不要了，要托管"]
     asked = [{**ask(f"R{n}", n + 1, "2024-03-04", ""), "text": words} for n, words in enumerate(texts)]
     report = office.hand_in(HOMES, asked)
-    assert "requests: 原话是取消或不再需要，不算诉求：不需要送餐了，取消，共 1 处" in said(report)
+    assert "诉求: 原话是取消或不再需要，不算诉求：不需要送餐了，取消，共 1 处" in said(report)
     requests = office.records().requests
     assert dict(zip(map(str, requests.request_id), requests.need.tolist(), strict=True)) == {
         "R0": -1,
@@ -278,7 +278,7 @@ def test_columns_that_changed_places_are_told(office):
     office.hand_in(homes)
     swapped = [{**row, "children": row["elders"], "elders": row["children"]} for row in homes]
     report = office.hand_in(swapped)
-    assert "households: 编号没变，children 变了：H1: 1 → 2、" in said(report)
+    assert "住户: 编号没变，children 变了：H1: 1 → 2、" in said(report)
 
 
 def test_a_household_or_person_who_is_in_the_register_no_more_is_told_once(office):
@@ -289,8 +289,10 @@ def test_a_household_or_person_who_is_in_the_register_no_more_is_told_once(offic
     office.hand_in(homes, residents=people)
     report = office.hand_in(homes[1:], residents=people[2:])
     words = "表里以前有、这批没有的，照样当作还在"
-    assert f"households: 住户{words}：H1，共 1 处；搬走、去世的请保留那一行并填 valid_until" in said(report)
-    assert f"residents: 居民{words}：P1、P2，共 2 处" in said(report) and report.exit_code() == 3
+    assert f"住户: 住户{words}：H1，共 1 处；搬走、去世的请保留那一行并填 截止日期（valid_until）" in said(
+        report
+    )
+    assert f"居民: 居民{words}：P1、P2，共 2 处" in said(report) and report.exit_code() == 3
     assert words in said(again := office.hand_in(homes[1:], residents=people[2:])) and again.exit_code() == 0
     added = office.hand_in([*homes[1:], home(11)], residents=people[2:])
     assert f"住户{words}：H1，共 1 处" in said(added) and added.exit_code() == 0

@@ -3,6 +3,7 @@
 import pytest
 from office_exports import ASKED, HOMES, Office, ask, home
 
+from features.contract.table_names import FILES
 from features.language import UserError
 
 PERSON = {"resident_id": "1", "household_id": "H1", "valid_from": "2024-01-01"}
@@ -31,7 +32,7 @@ def said(report) -> str:
 def test_a_number_that_is_given_to_another_household_is_told(office, table, row):
     office.hand_in(**{table: [row]})
     report = office.hand_in(**{table: [{**row, "household_id": "H3"}]})
-    assert f"{table}: 编号没变，住户变了：1: H1 → H3，共 1 处" in said(report)
+    assert f"{FILES[table][0]}: 编号没变，住户变了：1: H1 → H3，共 1 处" in said(report)
     assert report.exit_code() == 3
 
 
@@ -149,7 +150,7 @@ def test_an_end_that_is_not_given_any_more_is_told(office):
     ended = [home(1, valid_until="2024-02-01"), home(2, valid_until=""), home(3, valid_until="")]
     office.hand_in(ended)
     report = office.hand_in([{**row, "valid_until": ""} for row in ended])
-    assert "households: 原来写明已搬走或去世，这批又没有写，按还住着算：H1，共 1 处" in said(report)
+    assert "住户: 原来写明已搬走或去世，这批又没有写，按还住着算：H1，共 1 处" in said(report)
 
 
 def test_needs_and_times_that_change_for_many_requests_at_once_are_told(office):
@@ -158,10 +159,10 @@ def test_needs_and_times_that_change_for_many_requests_at_once_are_told(office):
     one = [{**asked[0], "need": "meal"}, *asked[1:]]
     assert "need 变了" not in said(office.hand_in(requests=one))
     report = office.hand_in(requests=[*one[:14], *({**row, "need": "meal"} for row in asked[14:])])
-    assert "requests: 编号没变，need 变了：R14: care → meal、R15: care → meal" in said(report)
+    assert "诉求: 编号没变，需求（need） 变了：R14: care → meal、R15: care → meal" in said(report)
     assert report.exit_code() == 3
     other = [{**row, "requested_at": asked[19 - n]["requested_at"]} for n, row in enumerate(asked)]
-    assert "requested_at 变了" in said(office.hand_in(requests=other))
+    assert "诉求时间（requested_at） 变了" in said(office.hand_in(requests=other))
 
 
 def test_grids_that_change_for_many_households_at_once_are_told(office):
@@ -169,7 +170,7 @@ def test_grids_that_change_for_many_households_at_once_are_told(office):
     office.hand_in(many)
     moved = [{**row, "grid_id": "G9"} for row in many[:8]]
     report = office.hand_in([*moved, *many[8:]])
-    assert "households: 编号没变，grid_id 变了：H1: G1 → G9" in said(report) and report.exit_code() == 3
+    assert "住户: 编号没变，网格（grid_id） 变了：H1: G1 → G9" in said(report) and report.exit_code() == 3
 
 
 def test_a_monday_stops_before_an_old_register_beside_new_requests(office):
@@ -195,3 +196,21 @@ def test_a_column_that_is_filled_with_words_for_nothing_is_emptied(office, word)
     office.hand_in(many)
     report = office.hand_in([{**row, "children": word} for row in many])
     assert report.alarms == ["households：children 原来有 6 户填写，现在全空；care 将没有住户"]
+
+
+def test_a_number_under_which_another_family_lives_now_is_told(office):
+    family = {"地址": "1幢1单元101", "户主": "张三", "电话": "13800010001"}
+    others = {"地址": "9幢9单元909", "户主": "李四", "电话": "13911112222"}
+    office.hand_in([{**home(n), **family, "地址": f"1幢1单元10{n}"} for n in (1, 2, 3)])
+    moved = {**home(2, valid_from="2024-03-15"), **family, "地址": "2幢1单元201"}
+    report = office.hand_in([{**home(1, valid_from="2024-03-15"), **others}, moved, {**home(3), **family}])
+    assert "户号没变，住址、姓名、电话都变了，像是换了一家人" in said(report) and report.exit_code() == 3
+    assert "：H1，共 1 处" in said(report)
+
+
+def test_a_register_that_rested_for_a_year_while_requests_went_on_has_no_stray_day(office):
+    asked = [ask(str(n), 1, f"2024-03-0{n}") for n in range(1, 8)]
+    office.hand_in([home(n, valid_from="2022-01-01") for n in range(1, 9)], requests=asked)
+    rows = [home(n, valid_from="2022-01-01") for n in range(1, 9)]
+    report = office.hand_in([*rows, home(9, valid_from="2024-03-01")], requests=asked)
+    assert "有日期比别的数据晚太多" not in said(report)

@@ -165,9 +165,13 @@ def test_whatever_a_csv_writer_writes_is_read_back_with_its_line(tmp_path_factor
         ("requests.csv", b"", "文件是空的"),
         ("requests.csv", b"\n\n", "文件是空的"),
         ("requests.csv", b"\x9d\x9d\x81\x00\xff\xfe\x00" * 9, "CSV UTF-8"),
-        ("requests.csv", b"request_id,household_id,need\n", "缺少列 requested_at"),
-        ("requests.csv", b"request_id,household_id,requested_at\n", "缺少列 need（或 text）"),
-        ("requests.csv", b"request_id,household_id,requested_at,need,Need\n", "need 出现了两次"),
+        ("requests.csv", b"request_id,household_id,need\n", "缺少列 诉求时间（requested_at）"),
+        (
+            "requests.csv",
+            b"request_id,household_id,requested_at\n",
+            "缺少列 需求类别（need）或诉求内容（text）",
+        ),
+        ("requests.csv", b"request_id,household_id,requested_at,need,Need\n", "需求（need） 出现了两次"),
         ("requests.csv", b"request_id;household_id;requested_at;need\n", "“;”隔开，请另存为逗号分隔的 CSV"),
         ("requests.csv", b"request_id\thousehold_id\trequested_at\tneed\n", "制表符隔开"),
         ("requests.csv", "request_id,住家,requested_at,need\n".encode(), "住家.*请改成这些名字"),
@@ -478,9 +482,12 @@ def test_texts_marked_for_a_spreadsheet_are_plain_and_failed_formulas_are_empty_
     tiny_town.write("households", rows)
     report = tiny_town.ingest()
     said = "\n".join(report.lines())
-    assert "households.csv: 缺少 grid_id：第 3 行" in said
-    assert "household_id 是没有结果的公式，不是编号：第 4 行" in said
-    assert "有公式出错的格，当空的：grid_id #NAME?（第 3 行）、children #DIV/0!（第 5 行），共 2 处" in said
+    assert "households.csv: 缺少 网格（grid_id）：第 3 行" in said
+    assert "户号（household_id） 是没有结果的公式，不是编号：" in said
+    assert (
+        "有公式出错的格，当空的：网格（grid_id） #NAME?（第 3 行）、children #DIV/0!（第 5 行），共 2 处"
+        in said
+    )
     records = tiny_town.records()
     ids = [*map(str, records.household_ids)]
     assert ids[0] == "H01" and "H02" not in ids and "H03" not in ids

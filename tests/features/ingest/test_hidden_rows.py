@@ -34,7 +34,7 @@ def test_comments_are_counted_and_those_that_may_refuse_visits_are_told(tiny_tow
     book.save(path)
     report = tiny_town.ingest()
     (told,) = report.unread_refusals
-    assert "第 3 行的批注像是谢绝走访，没有读，共 1 处；请写进 opt_outs" in told and told in report.lines()
+    assert "第 3 行的批注像是谢绝走访，没有读，共 1 处；请写进谢绝表" in told and told in report.lines()
 
 
 def test_bare_days_of_a_workbook_that_counts_from_1904_are_those_that_were_meant(tiny_town: TinyTown) -> None:
@@ -55,7 +55,7 @@ def test_true_is_no_id(tiny_town: TinyTown) -> None:
     tiny_town.write("requests", rows)
     report = tiny_town.ingest()
     assert report.tables["requests"].quarantined == 1
-    assert "household_id 是 TRUE/FALSE，不是编号" in "\n".join(report.lines())
+    assert "户号（household_id） 是 TRUE/FALSE，不是编号" in "\n".join(report.lines())
     tiny_town.write("households", [{**households()[0], "household_id": "TRUE"}, *households()])
     assert tiny_town.ingest().tables["households"].quarantined == 1
     assert "true" not in {str(one).lower() for one in tiny_town.records().household_ids}
@@ -72,6 +72,6 @@ def test_a_row_that_is_set_aside_is_told_with_its_sheet(tiny_town: TinyTown) -> 
         page.cell(line, names.index("household_id") + 1, f"H9{line}")
     book.save(path)
     assert (
-        "households.xlsx: valid_from 读不懂：[二网格]第 3、4 行，共 2 处；这些行没读进"
-        in tiny_town.ingest().lines()
+        "households.xlsx: 起始日期（valid_from） 读不懂：5月7日（[二网格]第 3 行）、上周三（[二网格]第 4 行），共 2 处；"
+        "这些行没读进；改好后再读一次" in tiny_town.ingest().lines()
     )

@@ -16,6 +16,7 @@ from make_records import day
 from ready_process import run_to_end
 from tiny_town import TABLE_ROWS, TinyTown, households, make_tiny_town, outreach, requests, residents, workers
 
+from features.contract.table_names import called, with_own_names
 from features.contract.tables import TABLES
 from features.ingest.ingest import check, ingest
 from features.language import UserError, set_language
@@ -154,6 +155,7 @@ def test_a_bad_row_is_set_aside_with_reason_file_line_and_content(tiny_town, tab
     assert report.tables[table].quarantined == 1
     assert report.tables[table].new == len(rows) - 1
     (bad,) = quarantined(tiny_town, report.quarantine)
+    reason = with_own_names(reason, called(table, {}))
     assert bad["reason"].startswith(reason)
     assert (bad["file"], bad["line"], bad["table"]) == (f"{table}.csv", "3", table)
     kept = {name: str(value) for name, value in change.items() if str(value)}
@@ -169,6 +171,7 @@ def test_a_cell_that_may_be_empty_fails_alone_and_is_said(tiny_town, table, chan
     report = tiny_town.ingest()
     assert report.quarantine is None
     assert report.tables[table].new == len(rows)
+    problem = with_own_names(problem, called(table, {}))
     assert any(line.startswith(f"{table}.csv: {problem}") for line in report.lines())
     assert report.exit_code() == 3
 
@@ -573,7 +576,7 @@ def test_a_part_of_the_tables_can_be_added(tiny_town, tmp_path):
 def test_a_table_of_which_nothing_can_be_used_is_said(tiny_town):
     tiny_town.write("requests", [row | {"household_id": "nobody"} for row in requests()])
     report = tiny_town.ingest()
-    assert "requests: 没有一行读得进，请核对列名、格式和编号" in report.lines()
+    assert "诉求: 没有一行读得进，请核对列名、格式和编号" in report.lines()
     assert report.exit_code() == 3  # the other tables were taken
 
 
@@ -718,7 +721,7 @@ def test_workers_who_are_named_no_longer_or_have_left_get_no_visits(tiny_town):
     tiny_town.ingest()
     tiny_town.write("workers", workers()[:2])
     report = tiny_town.ingest()
-    assert "workers: 名单里不再有这些工作人员，不再给他们排走访：W3，共 1 处" in "\n".join(report.lines())
+    assert "工作人员: 名单里不再有这些工作人员，不再给他们排走访：W3，共 1 处" in "\n".join(report.lines())
     assert list(tiny_town.records().workers["worker_id"]) == ["W1", "W2"]
     states = ("在岗", "已离职", "在岗")
     tiny_town.write("workers", [{**row, "状态": state} for row, state in zip(workers(), states, strict=True)])

@@ -36,7 +36,7 @@ def test_words_for_an_end_that_never_comes_are_read_without_a_word(tiny_town: Ti
 def test_an_end_that_cannot_be_read_is_shown_with_its_line(tiny_town: TinyTown, word: str) -> None:
     found, report = refusing(tiny_town, [{"household_id": "H03", "from": "2024-04-01", "until": word}])
     assert found == ["H03"] and report.exit_code() == 3
-    assert f"until 读不懂：{word}（第 2 行）" in "\n".join(report.lines())
+    assert f"到哪天止（until） 读不懂：{word}（第 2 行）" in "\n".join(report.lines())
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_monday_stops_where_nobody_can_tell_whose_a_refusal_is(tiny_town: Tiny
 def test_a_refusal_of_an_unknown_household_does_not_stop_a_monday(tiny_town: TinyTown) -> None:
     tiny_town.write("opt_outs", [{"household_id": "H99", "from": "2024-04-01"}])
     report = ingest(tiny_town.directory, tiny_town.workspace, accept=False)
-    assert "没有这一户：第 2 行" in "\n".join(report.lines())
+    assert "没有这一户：H99（第 2 行）" in "\n".join(report.lines())
 
 
 @pytest.mark.parametrize("column", ["是否拒访", "免打扰", "不愿被打扰", "opt_out", "拒绝上门"])
@@ -154,7 +154,7 @@ def test_refusals_on_another_tables_second_sheet_stop_the_run(
     (tiny_town.directory / "requests.csv").unlink()
     two_sheets(tiny_town.directory / "requests.xlsx", name, rows)
     for read in (check, ingest):
-        with pytest.raises(UserError, match=rf"requests\.xlsx：工作表 {name} 像是 opt_outs 表"):
+        with pytest.raises(UserError, match=rf"requests\.xlsx：工作表 {name} 像是谢绝表"):
             read(tiny_town.directory, tiny_town.workspace)
 
 
@@ -176,7 +176,7 @@ def test_a_sheet_without_a_header_in_the_refusals_workbook_stops_a_monday(tiny_t
 def test_whatever_may_hold_refusals_stops_the_run(tiny_town: TinyTown, name: str) -> None:
     place = tiny_town.directory / name
     place.write_text("户号\nH03\n", encoding="utf-8") if place.suffix else place.mkdir()
-    with pytest.raises(UserError, match=f"{name}：像是 opt_outs 表，但没有读"):
+    with pytest.raises(UserError, match=f"{name}：像是谢绝表，但没有读"):
         tiny_town.ingest()
 
 
@@ -185,13 +185,13 @@ def test_a_file_with_the_columns_of_refusals_stops_the_run_whatever_it_is_called
     tiny_town: TinyTown, header: str
 ) -> None:
     (tiny_town.directory / "名单.csv").write_text(f"{header}\nH03,2024-04-01\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"名单\.csv：像是 opt_outs 表，但没有读"):
+    with pytest.raises(UserError, match=r"名单\.csv：像是谢绝表，但没有读"):
         tiny_town.ingest()
 
 
 def test_a_workbook_with_a_sheet_of_refusals_stops_the_run_whatever_it_is_called(tiny_town: TinyTown) -> None:
     two_sheets(tiny_town.directory / "三月.xlsx", "拒访", [["H03", "2024-04-01"]])
-    with pytest.raises(UserError, match=r"三月\.xlsx：像是 opt_outs 表，但没有读"):
+    with pytest.raises(UserError, match=r"三月\.xlsx：像是谢绝表，但没有读"):
         tiny_town.ingest()
 
 
@@ -323,7 +323,7 @@ def test_who_moved_from_one_place_to_another_does_not_refuse(tiny_town: TinyTown
     assert "moves.csv" in tiny_town.ingest().unread_files
     for refusal in ("H03,2024-03-01,2024-05-01", "H03,,G2"):
         (tiny_town.directory / "moves.csv").write_text(f"household_id,from,to\n{refusal}\n", "utf-8")
-        with pytest.raises(UserError, match="opt_outs"):
+        with pytest.raises(UserError, match="像是谢绝表"):
             tiny_town.ingest()
 
 
@@ -357,7 +357,7 @@ def test_words_of_the_register_that_want_no_visits_refuse_and_are_said(tiny_town
     tiny_town.write("residents", people)
     found, report = refusing(tiny_town, [])
     assert found == ["H02", "H03", "H06", "H07", "H08", "H09", "H10"]
-    assert "households: 备注 里写着谢绝走访，按谢绝处理" in "\n".join(report.lines())
+    assert "住户: 备注 里写着谢绝走访，按谢绝处理" in "\n".join(report.lines())
 
 
 def test_a_request_or_visit_whose_words_want_no_visits_refuses_from_when_it_was_recorded(
@@ -388,7 +388,7 @@ def test_words_on_others_or_on_one_day_do_not_refuse_and_are_told(tiny_town: Tin
     assert found == ["H05", "H07"]  # of R4 and O4
     lines = "\n".join(report.lines())
     assert (
-        "requests: text 里像是谢绝走访" in lines
+        "诉求: 诉求内容（text） 里像是谢绝走访" in lines
         and "要求物业不要再来收费、邻居拒绝入户维修，共 2 处" in lines
     )
     assert "今天不愿开门、孩子不想上门辅导，共 2 处" in lines and report.exit_code() == 3

@@ -24,7 +24,7 @@ def test_feedback_that_refuses_waits_for_its_household_and_is_read_however_it_is
     tiny_town.write("feedback", said)
     (tiny_town.directory / "opt_outs.csv").unlink()
     report = tiny_town.ingest()
-    assert "别处写的谢绝: 没有这一户，共 1 处；先等着，住户表里有了这一户就生效" in report.lines()
+    assert "别处写的谢绝: 没有这一户：H99，共 1 处；先等着，住户表里有了这一户就生效" in report.lines()
     assert refusing(tiny_town) == ["H03", "H04"]
     tiny_town.write("households", [*households(), {**households()[4], "household_id": "H99"}])
     tiny_town.write("feedback", [])
@@ -37,8 +37,8 @@ def test_a_refusal_in_words_that_names_no_household_is_told_and_stops_a_monday(t
     tiny_town.write("requests", [*requests(), asked])
     tiny_town.write("feedback", [{**FEEDBACK, "household_id": "", "kind": "do_not_contact"}])
     report = tiny_town.ingest()
-    assert any("feedback: kind 里写着谢绝走访，但没有户号" in line for line in report.unread_refusals)
-    line = "requests: text 里写着谢绝走访，但没有户号，看不出是哪一户：第 10 行，共 1 处；请补上户号"
+    assert any("反馈: 反馈（kind） 里写着谢绝走访，但没有户号" in line for line in report.unread_refusals)
+    line = "诉求: 诉求内容（text） 里写着谢绝走访，但没有户号，看不出是哪一户：第 10 行，共 1 处；请补上户号"
     assert line in report.lines() and line in report.unread_refusals
 
 
@@ -146,7 +146,9 @@ def test_feedback_whose_kind_refuses_in_whatever_words_binds_and_an_unknown_kind
     with open_store(tiny_town.workspace, read_only=True) as connection:
         held = dict(connection.execute("SELECT household_id, kind FROM feedback").fetchall())
     assert held == {"H01": "do_not_contact", "H02": "do_not_contact", "H03": "do_not_contact", "H04": None}
-    assert any("feedback.csv: kind 只能是" in line and "表扬（第 5 行）" in line for line in report.lines())
+    assert any(
+        "feedback.csv: 反馈（kind） 只能是" in line and "表扬（第 5 行）" in line for line in report.lines()
+    )
 
 
 def test_a_no_in_a_column_on_the_wish_to_be_visited_refuses(tiny_town: TinyTown) -> None:

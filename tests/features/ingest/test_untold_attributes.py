@@ -85,4 +85,4 @@ def test_numbers_that_stand_for_nothing_known_and_ages_that_are_none_are_told(tm
     said = "\n".join(office.hand_in(homes, residents=people).lines())
     assert "children 里有些数像是“不知道”的代号，当数用了：-1、999，共 2 处；不知道的请留空" in said
     assert "income" not in said
-    assert "residents: 年龄 里有些不是年龄，当空的：-3、200，共 3 处" in said
+    assert "居民: 年龄 里有些不是年龄，当空的：-3、200，共 3 处" in said

@@ -153,3 +153,17 @@ def test_a_person_without_an_address_has_the_home_of_the_card_and_not_of_the_lis
     heads = made.residents.set_index("姓名")
     assert list(made.aside) == [3], "nobody knows where she lives"
     assert sorted(heads.index) == ["张伟", "王强"] and heads.loc["张伟", "残疾等级"] == "二级"
+
+
+def test_two_persons_with_one_identity_card_by_a_slip_are_both_kept_and_told() -> None:
+    card = "330102195202022345"
+    couple = [("张三", "户主", "1950-01-01"), ("李四", "配偶", "1952-02-02"), ("李 四", "配偶", "1952-02-02")]
+    made = tables(
+        [
+            row(person=name, relation=relation, id_card=card, birth=born, household_id="0001", source_row=at)
+            for at, (name, relation, born) in enumerate(couple, 2)
+        ]
+    )
+    assert made.residents["姓名"].tolist() == ["张三", "李 四"]
+    assert made.residents["resident_id"].nunique() == 2
+    assert [*made.doubts] == [0] and "身份证号和另一个人的相同，按两个人读" in made.doubts[0]

@@ -142,7 +142,7 @@ def test_residents_who_left_or_died_are_none(tmp_path):
     ]
     report = office.hand_in(residents=people)
     assert [len(office.known(when).resident_rows) for when in ("2024-04-01", "2024-05-06")] == [2, 1]
-    assert "residents: 1 行按 是否已迁出 已迁出或去世" in "\n".join(report.lines())
+    assert "居民: 1 行按 是否已迁出 已迁出或去世" in "\n".join(report.lines())
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,9 @@ def test_an_end_before_the_beginning_is_shown_and_ends(tmp_path):
     office = Office(tmp_path)
     report = office.hand_in([home(1, valid_until="2022-01-01"), home(2)])
     assert office.present("2024-06-03") == ["H2"]
-    assert "valid_until 早于 valid_from：2022-01-01（第 2 行）" in "\n".join(report.lines())
+    assert "截止日期（valid_until） 早于 起始日期（valid_from）：2022-01-01（第 2 行）" in "\n".join(
+        report.lines()
+    )
 
 
 def test_a_status_named_in_the_settings_ends_a_household(tmp_path):
@@ -261,8 +263,6 @@ def test_a_household_whose_people_have_all_left_is_told(tmp_path):
         for n, end in enumerate(ends)
     ]
     report = office.hand_in([home(1), home(2), home(3)], residents=people)
-    line = (
-        "households: 登记的人都已迁出或去世，这一户照样当作还在：H1，共 1 处；搬空的请在住户表填 valid_until"
-    )
+    line = "住户: 登记的人都已迁出或去世，这一户照样当作还在：H1，共 1 处；搬空的请在住户表填 截止日期（valid_until）"
     assert line in report.lines()
     assert "登记的人都已" not in "\n".join(office.hand_in([home(1, valid_until="2024-03-01")]).lines())

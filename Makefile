@@ -66,17 +66,21 @@ outreach: $(READY) ## the week's lists
 	$(XIANYING) outreach $(DATE)
 
 # HOSPITAL names data/hospital.rda of github.com/bupaverse/eventdataR; kept workspaces are not made again.
-real: $(READY) ## the bench on real panels (docs/real-data.md), into real/; HOSPITAL=hospital.rda adds that one
+real: $(READY) ## the bench on real panels (docs/real-data.md), into real/; HOSPITAL= and RETAIL= name downloaded files of two more
 	$(INSTALL) -e '.[panels]'
 	$(BIN)/python -m benchmarks.real_panels.complete_journey real/complete_journey
 	$(BIN)/python -m benchmarks.real_panels.nafld real/nafld
 	$(BIN)/python -m benchmarks.real_panels.flights real/flights
+	$(BIN)/python -m benchmarks.real_panels.birds real/birds
 	$(BIN)/python benchmarks/real_data.py real/complete_journey $(REAL_DATES) --output real/results
 	$(BIN)/python benchmarks/real_data.py real/nafld 2018-01-08 2019-01-07 --output real/results
 	$(BIN)/python benchmarks/real_data.py real/flights 2013-09-02 2013-11-04 --output real/results
+	$(BIN)/python benchmarks/real_data.py real/birds 1994-03-07 1996-09-02 --output real/results
 	$(if $(HOSPITAL),$(BIN)/python -m benchmarks.real_panels.hospital "$(HOSPITAL)" real/hospital)
 	$(if $(HOSPITAL),$(BIN)/python benchmarks/real_data.py real/hospital 2007-01-01 2007-07-02 --active 364 \
 	  --output real/results)
+	$(if $(RETAIL),$(BIN)/python -m benchmarks.real_panels.retail "$(RETAIL)" real/retail)
+	$(if $(RETAIL),$(BIN)/python benchmarks/real_data.py real/retail 2011-10-03 2011-11-07 --output real/results)
 
 # The figures of docs/closed-loop.md; cut short, it goes on where it was. SEEDS=3 is some hours.
 LOOP = XIANYING_LANGUAGE=en $(BIN)/xianying simulate closed-loop --households 2000 --weeks 120 --grids 3 \

@@ -28,6 +28,27 @@ def read_packaged(collection: str, names: Sequence[str]) -> dict[str, pd.DataFra
     return {name: data(collection, name) for name in names}
 
 
+def read_downloaded(path: Path, table: str, file: str, repository: str) -> pd.DataFrame:
+    """Read the table of an R package's data file that was downloaded from its public repository.
+
+    path: the file. table: its name in it. file: its path in the repository. repository: owner and name at GitHub.
+
+    Raises UserError where the reader or the file is missing, or holds no such table.
+    """
+    try:
+        import pyreadr
+    except ImportError as error:
+        raise UserError("请先安装：pip install pyreadr", "install it first: pip install pyreadr") from error
+    try:
+        return pyreadr.read_r(str(path))[table]
+    except (OSError, KeyError, pyreadr.LibrdataError, pyreadr.PyreadrError) as error:
+        package = repository.split("/")[1]
+        raise UserError(
+            f"{path}：不是 {package} 的 {file}，请从 github.com/{repository} 下载",
+            f"{path}: not {file} of {package}; download it from github.com/{repository}",
+        ) from error
+
+
 def community_of(
     name: str, timezone: str, horizon_weeks: int, needs: Mapping[str, tuple[str, str]]
 ) -> dict[str, Any]:

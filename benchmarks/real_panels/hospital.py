@@ -15,8 +15,13 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.real_panels.directory import community_of, requests_of, run_panel, write_panel
-from features.language import UserError
+from benchmarks.real_panels.directory import (
+    community_of,
+    read_downloaded,
+    requests_of,
+    run_panel,
+    write_panel,
+)
 
 LAST_FIRST_SEEN = pd.Timestamp("2007-07-01")  # before it: the date that is scored is the day after
 HORIZON_WEEKS = 13
@@ -36,17 +41,7 @@ NEEDS = {
 
 def read_source(path: Path) -> pd.DataFrame:
     """Read the log, one row an event. Raises UserError where the reader or the file is missing, or is no such log."""
-    try:
-        import pyreadr
-    except ImportError as error:
-        raise UserError("请先安装：pip install pyreadr", "install it first: pip install pyreadr") from error
-    try:
-        return pyreadr.read_r(str(path))["hospital"]
-    except (OSError, KeyError, pyreadr.LibrdataError, pyreadr.PyreadrError) as error:
-        raise UserError(
-            f"{path}：不是 eventdataR 的 data/hospital.rda，请从 github.com/bupaverse/eventdataR 下载",
-            f"{path}: not data/hospital.rda of eventdataR; download it from github.com/bupaverse/eventdataR",
-        ) from error
+    return read_downloaded(path, "hospital", "data/hospital.rda", "bupaverse/eventdataR")
 
 
 def panel_tables(events: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -23,11 +23,20 @@ FEW_KNOWN = 0.01  # share of today's households: days on which fewer were known 
 
 @dataclass(frozen=True)
 class Fold:
-    """A fold: trained on labels complete by ``cut``, validated on ``dates`` (as-of days, ``cut`` or later)."""
+    """A fold: trained on labels complete by ``cut``, validated on ``days`` (as-of days, ``cut`` or later).
+
+    dates: those on the lattice, which other retrains validate on, too. beside: the newest day of all, if it is not.
+    """
 
     name: str
     cut: int
     dates: tuple[int, ...]
+    beside: tuple[int, ...] = ()
+
+    @property
+    def days(self) -> tuple[int, ...]:
+        """Return all days validated on, oldest first."""
+        return self.dates + self.beside
 
 
 @dataclass(frozen=True)
@@ -52,15 +61,21 @@ def split(known_now: Known, step_weeks: int = 4) -> Split:
     """Choose the as-of days for training and the folds, from what is known now.
 
     Days are Mondays on a lattice that does not move from one retrain to the next, ``step_weeks`` apart in training and
-    four weeks apart in validation. Folds go back at most a year; the newest ends where the labels of the need with the
-    shortest window do. Without enough history there are fewer folds, one that is trained on few days, or none.
+    four weeks apart in validation, and the newest Monday of all: up to four weeks of the newest labels would else be
+    left out. Folds go back at most a year; the newest ends where the labels of the need with the shortest window do.
+    Without enough history there are fewer folds, one that is trained on few days, or none.
     """
-    days = _mondays(known_now, step_weeks * WEEK)
-    usable = complete(known_now, days, known_now.as_of).any(axis=1) if len(days) else np.empty(0, dtype=bool)
-    days = days[usable]
+    days = _usable(known_now, _mondays(known_now, step_weeks * WEEK))
     if not len(days):
         return Split((), ())
+    newest = _usable(known_now, np.arange(days[-1], known_now.as_of, WEEK))[-1:]
+    days = np.union1d(days, newest)
     return Split(tuple(int(day) for day in days), tuple(_folds(known_now, days)))
+
+
+def _usable(known_now: Known, days: np.ndarray) -> np.ndarray:
+    """Return the days on which the labels of any need are complete by now."""
+    return days[complete(known_now, days, known_now.as_of).any(axis=1)] if len(days) else days
 
 
 def _mondays(known_now: Known, step: int) -> np.ndarray:
@@ -87,6 +102,7 @@ def _folds(known_now: Known, days: np.ndarray) -> list[Fold]:
         # a single fold may be trained on one day: without any, nothing could be trained at all
         if folds and trained[-1] - trained[0] < min(length, FOLD - STEP):
             break
-        folds.insert(0, Fold(str(date_of(cut)), cut, dates))
+        beside = () if folds or days[-1] in validated else (int(days[-1]),)
+        folds.insert(0, Fold(str(date_of(cut)), cut, dates, beside))
         end = cut
     return folds

@@ -78,7 +78,7 @@ def trained_by(table: Table, known_now: Known, by: float) -> np.ndarray:
 
 def later_rows(table: Table, fold: Fold) -> np.ndarray:
     """Return the positions of the rows of a fold's validation days."""
-    return np.flatnonzero((table.as_of >= fold.cut) & (table.as_of <= max(fold.dates)))
+    return np.flatnonzero((table.as_of >= fold.cut) & (table.as_of <= max(fold.days)))
 
 
 def backtest(
@@ -165,7 +165,7 @@ class Predicting:
     def __call__(self, fitted: Members, fold: Fold, number: int) -> list[tuple]:
         """Predict a fold's days: a tuple of columns for each, the last the level of the validated households."""
         days = []
-        for day in fold.dates:
+        for day in fold.days:
             records = recorded_since(self.records, day - self.memory)
             known = known_before(records, day)
             everyone, label = labelled(known, self.known_now)

@@ -67,6 +67,14 @@ def test_folds_expand_and_do_not_share_validation_days():
     assert all((later - earlier) % STEP == 0 for earlier, later in pairwise(days))
 
 
+@pytest.mark.parametrize("weeks", range(120, 124))
+def test_the_newest_labels_are_trained_on_and_validated_wherever_the_lattice_lies(weeks):
+    plan, known = plan_of(weeks)
+    assert plan.dates[-1] == known.as_of - 8 * 7 == plan.folds[-1].days[-1]
+    apart = (plan.folds[-1].dates[-1] - plan.folds[0].dates[0]) % STEP
+    assert apart == 0 and sum(len(fold.beside) for fold in plan.folds) <= 1
+
+
 def test_gap_holds_for_each_need_by_its_own_window():
     needs = [{"id": "meals", "horizon_weeks": 4}, {"id": "repair", "horizon_weeks": 12, "lead_weeks": 4}]
     plan, known = plan_of(180, needs=needs)

@@ -13,10 +13,11 @@ from scipy.special import expit, gammaln
 
 from features.blocks.seasons import summer_holiday, winter_holiday
 from features.contract.need_kinds import FEWEST_TOLD
-from features.point_in_time.labels import label_begin, label_end
+from features.point_in_time.labels import label_begin, label_end, window_days
 from features.point_in_time.records import Known
 from features.point_in_time.town_summary import asked, days_since_first
 from features.units import GREGORIAN_YEAR, WEEK
+from models.dataset.split import STEP
 
 WAVES = 6
 WAVE_SPREAD = 0.2  # prior standard deviation of the yearly wave; the k-th overtone's is a k-th of it
@@ -35,6 +36,7 @@ CLEARLY = 0.95  # probability from which a need is taken to have stopped or begu
 RIPE = 28.0  # days after which a request counts as recorded, if it ever will be
 LENT_REQUESTS = 5.0  # requests' worth of trust in the level of a need where a season was lent
 LENT_DECIMALS = 2  # of a season that travels
+SHARED_ASKERS = 4.0  # of a need, as which the ratio of the others counts: needs differ in it by a half
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,8 @@ def asking_per_request(known_now: Known, days: np.ndarray, asking: np.ndarray) -
     asking: float64 [days, needs], households of the cohort that asked in the window; NaN where that is not known yet.
 
     These households, summed over the days, are divided by the requests that as many households make in the same weeks
-    at the weekly rates of the town. A need that nobody asked for gets 1.
+    at the weekly rates of the town, and drawn to the other needs' ratio where few asked. A need that nobody asked for
+    gets 1.
     """
     course, needs = course_of(known_now), asking.shape[1]
     series = weekly_requests(course, needs)
@@ -225,8 +228,23 @@ def asking_per_request(known_now: Known, days: np.ndarray, asking: np.ndarray) -
         for need in np.flatnonzero(np.isfinite(asking[index])):
             until, before = np.interp([last[need], first[need]], ends, rate[:, need])
             made[index, need] = households * (until - before)
-    seen, total = np.nansum(asking, axis=0), made.sum(axis=0)
-    return np.divide(seen, total, out=np.ones(len(seen)), where=(total > 0) & (seen > 0))
+    repeats = np.maximum(window_days(known_now.community) / STEP, 1)
+    return _shared_ratio(np.nansum(asking, axis=0), made.sum(axis=0), repeats)
+
+
+def _shared_ratio(seen: np.ndarray, total: np.ndarray, repeats: np.ndarray) -> np.ndarray:
+    """Divide ``seen`` by ``total``, both float64 [needs], each ratio drawn to their geometric mean; 1 where either is 0.
+
+    repeats: float64 [needs], how many windows count the same asker.
+    """
+    some = (total > 0) & (seen > 0)
+    if not some.any():
+        return np.ones(len(seen))
+    ratio, askers = seen[some] / total[some], seen[some] / repeats[some]
+    shared = np.exp(np.average(np.log(ratio), weights=askers / (askers + SHARED_ASKERS)))
+    drawn = np.ones(len(seen))
+    drawn[some] = (askers + SHARED_ASKERS) / (askers / ratio + SHARED_ASKERS / shared)
+    return drawn
 
 
 def _expected(

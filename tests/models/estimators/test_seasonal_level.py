@@ -67,6 +67,18 @@ def test_askers_per_request_make_the_rate_of_the_known_the_askers_of_a_cohort():
     assert per_request[1] == 1  # of a need that is not known yet
 
 
+def test_a_single_asker_hardly_sets_how_many_ask_per_request():
+    names = {f"h{one}": DAY - 728.0 for one in range(50)}
+    often = [one for name in names for one in steadily(name, 700, 0, 14)]
+    seldom = [(f"h{one}", DAY - 700.0 + 70 * one, "visit") for one in range(10)]
+    days = np.array([DAY - 364, DAY - 336])
+    asking = np.array([[50.0, 1.0], [50.0, 0.0]])
+    others, alone = asking_per_request(known(names, often + seldom), days, asking)
+    raw = asking_per_request(known(names, seldom), days, asking * [0, 1])[1]
+    assert others == pytest.approx(1 / 4, rel=0.05)
+    assert others < alone < np.sqrt(others * raw) < raw
+
+
 def test_a_need_that_stopped_is_noticed_and_no_longer_expected():
     names = {f"h{one}": DAY - 800.0 for one in range(40)}
     steady = [one for name in names for one in steadily(name, 728, 0, 28, "visit")]

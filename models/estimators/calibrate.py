@@ -67,6 +67,19 @@ def fit_calibration(
     return Calibration(slope, _intercepts(slope[need] * score, score, label, need, day, needs, repeats))
 
 
+def at_observed_levels(
+    parts: np.ndarray, label: np.ndarray, need: np.ndarray, day: np.ndarray, needs: int
+) -> np.ndarray:
+    """Give each member's log-odds the level that was observed on every day and need: float64 [rows, members].
+
+    parts: float64 [rows, members]. label: int8 [rows]. need: int [rows], position below ``needs``. day: int [rows].
+
+    Levels are set afterwards; members differ in how they tell the households of a day apart.
+    """
+    which = np.unique(day, return_inverse=True)[1] * needs + need
+    return np.column_stack([part + _observed_levels(part, label, which) for part in parts.T])
+
+
 def _intercepts(
     sloped: np.ndarray,
     score: np.ndarray,

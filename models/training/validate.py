@@ -19,7 +19,13 @@ from features.point_in_time.subset import recorded_since
 from models.dataset.out_of_time import household_keys
 from models.dataset.sample import Table, labelled, matrix_of
 from models.dataset.split import STEP, Fold, Split, complete
-from models.estimators.calibrate import Calibration, fit_calibration, level_shift, no_calibration
+from models.estimators.calibrate import (
+    Calibration,
+    at_observed_levels,
+    fit_calibration,
+    level_shift,
+    no_calibration,
+)
 from models.estimators.level_weight import LevelDay, learnt_weight
 from models.estimators.seasonal_level import Ahead, ahead
 from models.estimators.train import MEMBERS, Members, Rounds, Trainer
@@ -232,11 +238,11 @@ def finish(predicted: Predicted, rows: np.ndarray, horizon_days: np.ndarray) -> 
         weights = np.tile([0.5, 0.5, 0.0], (needs, 1))
         return Finish(weights, no_calibration(needs))
     parts, label = predicted.parts[rows].astype(np.float64), predicted.label[rows]
-    need = predicted.need[rows]
-    weights = choose_weights(parts, label, need, needs)
+    need, day = predicted.need[rows], predicted.as_of[rows]
+    weights = choose_weights(at_observed_levels(parts, label, need, day, needs), label, need, needs)
     score = np.einsum("ij,ij->i", parts, weights[need])
     repeats = float(np.maximum(horizon_days / STEP, 1).mean())
-    return Finish(weights, fit_calibration(score, label, need, predicted.as_of[rows], needs, repeats))
+    return Finish(weights, fit_calibration(score, label, need, day, needs, repeats))
 
 
 def probabilities(

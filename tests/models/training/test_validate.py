@@ -19,7 +19,7 @@ from models.dataset.sample import Table, training_table
 from models.dataset.split import Fold, Split, split
 from models.estimators.seasonal_level import Ahead
 from models.estimators.train import MEMBERS, Rounds
-from models.training.validate import Predicted, backtest, out_of_time
+from models.training.validate import Predicted, backtest, finish, out_of_time
 
 HORIZON = np.array([WEEK * need["horizon_weeks"] for need in NEEDS], dtype=float)
 
@@ -108,6 +108,18 @@ def test_days_of_a_single_fold_are_finished_by_its_other_days() -> None:
     again = out_of_time(changed, plan, HORIZON[:1], per_request)
     np.testing.assert_array_equal(again.model[first], found.model[first])  # a day's own labels change nothing
     assert not np.allclose(again.model[~first], found.model[~first])
+
+
+def test_the_member_that_tells_households_apart_is_used_though_it_missed_the_level_of_every_day() -> None:
+    _, predicted, _ = one_fold()
+    plain, shared = MEMBERS.index("plain"), MEMBERS.index("pooled")
+    right = predicted.parts[:, plain]
+    for missed in (-2.0, 2.0):
+        parts = np.full(predicted.parts.shape, right.mean())
+        parts[:, shared] = 0.3 * right - 1.4  # nearly the level that came
+        parts[:, plain] = right + missed
+        found = finish(replace(predicted, parts=parts), np.ones(len(right), dtype=bool), HORIZON[:1])
+        assert found.weights[0, plain] == 1
 
 
 def one_fold() -> tuple[tuple[Fold, ...], Predicted, list[np.ndarray]]:

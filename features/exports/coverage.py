@@ -82,7 +82,7 @@ def late_line(median_days: float | None, count: int) -> list[str]:
     weeks = int(median_days // 7)
     return [
         say(
-            f"一半诉求登记时已晚了 {weeks} 周以上（成批补录？）：近期标签不完整，请随到随录",
+            f"一半诉求登记时已晚了 {weeks} 周以上（成批补录？）：近期的诉求还没登记全，请随到随录",
             f"half of the requests are recorded more than {weeks} weeks late: labels are not complete; enter them"
             " as they come",
         )

@@ -147,6 +147,8 @@ class IngestReport:
             names = {column: name for column, name in names.items() if column in COLUMNS_OF_TABLES}
         where = say(FILES[finding.where][0], finding.where) if finding.where in FILES else finding.where
         what, todo = (with_own_names(words, names) for words in (finding.what, finding.todo))
+        table, sign, rest = what.partition("：")  # of an alarm, whose text begins with its table
+        what = f"{FILES[table][0]}{sign}{rest}" if table in FILES else what
         return replace(finding, where=where, what=what, todo=todo)
 
     def settings_lines(self) -> list[str]:

@@ -50,7 +50,7 @@ def test_households_that_are_numbered_anew_are_told_and_a_monday_stops(office):
         [{**row, "household_id": row["household_id"].replace("H", "N")} for row in rows]
         for rows in (HOMES, ASKED)
     )
-    with pytest.raises(UserError, match="households：3 户是新编号，别的与不再出现的 3 户都一样（H1 → N1）"):
+    with pytest.raises(UserError, match="住户：3 户是新编号，别的与不再出现的 3 户都一样（H1 → N1）"):
         office.hand_in(anew, asked, accept=False)
 
 
@@ -142,7 +142,7 @@ def test_a_monday_stops_before_many_who_are_said_to_have_left_at_once(office):
     office.hand_in(many)
     left = [{**row, "valid_until": "2024-02-01"} for row in many]
     assert office.hand_in([*left[:2], *many[2:]]).alarms == []
-    with pytest.raises(UserError, match="households：28 行里有 8 行这批写明已搬走或去世"):
+    with pytest.raises(UserError, match="住户：28 行里有 8 行这批写明已搬走或去世"):
         office.hand_in([*left[:10], *many[10:]], accept=False)
 
 
@@ -178,7 +178,7 @@ def test_a_monday_stops_before_an_old_register_beside_new_requests(office):
     office.hand_in(old)
     later = [*ASKED, ask("R3", 3, "2024-03-09")]
     assert office.hand_in(new, later).alarms == []
-    with pytest.raises(UserError, match="households：更正的 10 行里有 10 行又成了更正以前的样子"):
+    with pytest.raises(UserError, match="住户：更正的 10 行里有 10 行又成了更正以前的样子"):
         office.hand_in(old, [*later, ask("R4", 3, "2024-03-12")], accept=False)
     one = [{**new[0], "children": 1}, *new[1:]]
     assert office.hand_in(one, [*later, ask("R4", 3, "2024-03-12")]).alarms == []

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 
 import yaml
@@ -55,6 +56,7 @@ def plain_name(name: str) -> str:
     return _ASKED.sub("", _ADDED.sub("", unicodedata.normalize("NFKC", name))).strip("_-、.")
 
 
+@lru_cache(maxsize=4096)
 def field_named(name: str) -> tuple[str, bool] | None:
     """Return the field that a column's name stands for and whether it is the field's whole name; None for other names.
 

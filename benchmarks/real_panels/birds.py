@@ -16,7 +16,13 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.real_panels.directory import community_of, read_packaged, requests_of, run_panel, write_panel
+from benchmarks.real_panels.directory import (
+    community_of,
+    read_packaged,
+    requests_on_days,
+    run_panel,
+    write_panel,
+)
 
 HORIZON_WEEKS = 8
 PHASES = {
@@ -44,10 +50,6 @@ def panel_tables(strikes: pd.DataFrame) -> dict[str, pd.DataFrame]:
     hits["effect"] = strikes["effect"].notna()
     hits["night"] = strikes["time_of_day"] == "Night"
     hits["several"] = strikes["birds_struck"].isin(["2-10", "11-100", "Over 100"])
-    rows = pd.concat(
-        [strikes.loc[hit, ["household_id", "day"]].assign(need=need) for need, hit in hits.items()]
-    )
-    asked = rows.drop_duplicates().sort_values(["day", "household_id", "need"], ignore_index=True)
     airlines = strikes.groupby("household_id").agg(
         first=("day", "min"), state=("state", "first"), airline=("opid", "first")
     )
@@ -60,8 +62,7 @@ def panel_tables(strikes: pd.DataFrame) -> dict[str, pd.DataFrame]:
             "airline": airlines["airline"],
         }
     ).reset_index(drop=True)
-    requests = requests_of(asked, asked["day"] + pd.Timedelta(hours=12))
-    return {"households": households, "requests": requests}
+    return {"households": households, "requests": requests_on_days(strikes, hits)}
 
 
 def community() -> dict[str, Any]:

@@ -80,6 +80,17 @@ def requests_of(asked: pd.DataFrame, when: pd.Series) -> pd.DataFrame:
     )
 
 
+def requests_on_days(rows: pd.DataFrame, hits: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """Make the table of requests: one at noon for each household, need and day on which a row of it hits.
+
+    ``rows``: household_id and day. ``hits``: bool by need, which rows are a request for it.
+    """
+    found = [rows.loc[hit, ["household_id", "day"]].assign(need=need) for need, hit in hits.items()]
+    columns = ["day", "household_id", "need"]
+    asked = pd.concat(found).drop_duplicates().sort_values(columns, ignore_index=True)
+    return requests_of(asked, asked["day"] + pd.Timedelta(hours=12))
+
+
 def write_panel(out: Path, tables: Tables, community: Mapping[str, Any]) -> None:
     """Write the tables and community.yaml into a directory, made where missing.
 

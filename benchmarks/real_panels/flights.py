@@ -16,7 +16,13 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.real_panels.directory import community_of, read_packaged, requests_of, run_panel, write_panel
+from benchmarks.real_panels.directory import (
+    community_of,
+    read_packaged,
+    requests_on_days,
+    run_panel,
+    write_panel,
+)
 
 HORIZON_WEEKS = 4
 CHICAGO, WEST = ("ORD", "MDW"), ("LAX", "SFO", "SEA", "LAS", "SAN")
@@ -60,10 +66,7 @@ def panel_tables(source: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         "to_west": flights["dest"].isin(WEST),
         "night": flights["sched_dep_time"] >= 2130,
     }
-    rows = pd.concat([flights.loc[hit, ["tailnum", "day"]].assign(need=need) for need, hit in befell.items()])
-    rows = rows.drop_duplicates().sort_values(["day", "tailnum", "need"], ignore_index=True)
-    asked = rows.rename(columns={"tailnum": "household_id"})
-    requests = requests_of(asked, asked["day"] + pd.Timedelta(hours=12))
+    requests = requests_on_days(flights.rename(columns={"tailnum": "household_id"}), befell)
     return {"households": households, "requests": requests}
 
 

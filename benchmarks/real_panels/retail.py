@@ -19,7 +19,7 @@ import pandas as pd
 from benchmarks.real_panels.directory import (
     community_of,
     read_downloaded,
-    requests_of,
+    requests_on_days,
     run_panel,
     write_panel,
 )
@@ -48,10 +48,6 @@ def panel_tables(lines: pd.DataFrame) -> dict[str, pd.DataFrame]:
     article, bought = lines["Description"].fillna("").astype(str), lines["Quantity"] > 0
     hits = {need: bought & article.str.contains(words) for need, (_, _, words) in GOODS.items()}
     hits["returned"] = ~bought
-    rows = pd.concat(
-        [lines.loc[hit, ["household_id", "day"]].assign(need=need) for need, hit in hits.items()]
-    )
-    asked = rows.drop_duplicates().sort_values(["day", "household_id", "need"], ignore_index=True)
     customers = (
         lines.sort_values("day", kind="stable")
         .groupby("household_id")
@@ -65,8 +61,7 @@ def panel_tables(lines: pd.DataFrame) -> dict[str, pd.DataFrame]:
             "valid_from": customers["first"].dt.strftime("%Y-%m-%d"),
         }
     ).reset_index(drop=True)
-    requests = requests_of(asked, asked["day"] + pd.Timedelta(hours=12))
-    return {"households": households, "requests": requests}
+    return {"households": households, "requests": requests_on_days(lines, hits)}
 
 
 def community() -> dict[str, Any]:

@@ -261,8 +261,12 @@ def is_header(table: str, names: Sequence[str]) -> bool:
     >>> is_header("opt_outs", ["户号", "日期"]), is_header("requests", ["户号", "日期"])
     (True, False)
     """
-    told = {name.strip().lower() for name in names} | {*contract_names(table, names).values()}
-    return {name for name, column in TABLES[table].columns.items() if column.required} <= told
+    return {*TABLES[table].needed} <= names_in(table, names)
+
+
+def names_in(table: str, names: Sequence[str]) -> set[str]:
+    """Return the names in a row, as they stand there in small letters and as the contract has them."""
+    return {name.strip().lower() for name in names} | {*contract_names(table, names).values()}
 
 
 @lru_cache(maxsize=1)

@@ -39,6 +39,11 @@ class Table:
     required: bool = False
     attributes: bool = False
 
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Return the columns that it must have."""
+        return tuple(name for name, column in self.columns.items() if column.required)
+
 
 TABLES: dict[str, Table] = {
     "households": Table(

@@ -175,9 +175,7 @@ def _still_there(table: str, given: str) -> str:
 def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) -> Profile:
     """Count, by column, how many of a table's newest rows have a value, and how many have each of few values."""
     key = COMPARED[table]
-    fixed = {column_name for column_name, column in TABLES[table].columns.items() if column.required} | {
-        "valid_until"
-    }
+    fixed = {*TABLES[table].needed} | {"valid_until"}
     columns = [column for column in handed.columns if column not in fixed]
     newest = handed.rows
     if "valid_from" in handed.columns:

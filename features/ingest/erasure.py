@@ -17,7 +17,7 @@ from features.contract.tables import TABLES
 from features.findings import EXAMPLES
 from features.ingest.identifiers import PERSONAL, forms_of, ids_in, of_kind, same
 from features.ingest.staging import staged
-from features.language import say
+from features.language import joined_names, say
 from features.store import waiting_refusals
 from features.store.database import STORE, begin, open_store, read_store
 from features.store.partitions import forget, root_of
@@ -104,7 +104,7 @@ def erased_again(connection: duckdb.DuckDBPyConnection, workspace: Path) -> list
     names = [column[0] for column in rows.description or []]
     new = (dict(zip(names, row, strict=True)) for row in rows.fetchall())
     again = sorted({row["household_id"] for row in new if any(map(alike, _signs([row])))})
-    shown = say("、", ", ").join(again[:EXAMPLES])
+    shown = joined_names(again[:EXAMPLES])
     zh = f"households：{len(again)} 户像是已应要求删除的住户换了户号（{shown}）"
     en = f"{len(again)} households seem to be ones that were deleted at their wish, under other numbers ({shown})"
     todo = say(

@@ -25,7 +25,7 @@ from features.ingest.other_rows import (
 )
 from features.ingest.refusals import save_refusals
 from features.ingest.workbook import LINES, SHEET_SHIFT, read_workbook
-from features.language import UserError, say
+from features.language import UserError, joined_names, say
 
 RESERVED = ("known_from", "superseded_at")  # columns that the store adds
 PANDAS_INDEX = "__index_level_"  # columns that pandas writes beside a table's own
@@ -95,13 +95,7 @@ def read_table(table: str, path: Path) -> TableFile:
         raise UserError(f"{path}：读不到（{why}）", f"{path}: cannot be read ({why})") from error
     aliases = contract_names(table, read.names)
     names = [_contract_name(table, name, aliases) for name in read.names]
-    columns = [name for name in names if name in TABLES[table].columns]
-    others = [name for name in names if name and name not in columns]
-    takes = [TABLES[table].attributes and name.lower() not in RESERVED for name in others]
-    attributes, unread = (
-        [name for name, taken in zip(others, takes, strict=True) if taken == wanted]
-        for wanted in (True, False)
-    )
+    columns, attributes, unread = _uses(table, names)
     _check_columns(table, path, names, columns)
     refuse_second_tables(path, table, names, read)
     keep = [index for index, name in enumerate(names) if name]
@@ -134,6 +128,14 @@ def read_table(table: str, path: Path) -> TableFile:
         digest,
         known_as,
     )
+
+
+def _uses(table: str, names: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Part a header's names into columns of the contract, attributes, and what nothing reads."""
+    columns = [name for name in names if name in TABLES[table].columns]
+    others = [name for name in names if name and name not in columns]
+    attributes = [name for name in others if TABLES[table].attributes and name.lower() not in RESERVED]
+    return columns, attributes, [name for name in others if name not in attributes]
 
 
 def _contract_name(table: str, name: str, aliases: Mapping[str, str]) -> str:
@@ -210,7 +212,7 @@ def _lost_characters(path: Path, rows: pa.Table) -> list[Finding]:
 
 def _aliased(path: Path, aliases: Mapping[str, str]) -> list[Finding]:
     """A line on the columns that are read under another name."""
-    pairs = say("、", ", ").join(f"{name}={column}" for name, column in aliases.items())
+    pairs = joined_names(f"{name}={column}" for name, column in aliases.items())
     words = say(f"列名按这样理解：{pairs}", f"columns are read as: {pairs}")
     return [Finding(Weight.NOTE, path.name, words)] if aliases else []
 
@@ -294,11 +296,7 @@ def _check_columns(table: str, path: Path, names: list[str], columns: list[str])
     if twice:
         zh = f"{path}：列 {column_name(table, twice[0])} 出现了两次，不知道该读哪一列；请删掉一列或改名"
         raise UserError(zh, f"{path}: column {twice[0]} stands twice")
-    missing = [
-        column_name(table, name)
-        for name, column in TABLES[table].columns.items()
-        if column.required and name not in columns
-    ]
+    missing = [column_name(table, name) for name in TABLES[table].needed if name not in columns]
     if table == "requests" and not {"need", "text"} & set(columns):
         missing.append(say("需求类别（need）或诉求内容（text）", "need (or text)"))
     if missing:

@@ -17,7 +17,7 @@ from features.ingest.checks import no_entry, no_example, no_household, no_record
 from features.ingest.csv_reader import LINE
 from features.ingest.files import TableFile
 from features.ingest.staging import LINE_NUMBER, staged, staged_rows
-from features.language import say
+from features.language import joined_names, say
 from features.store.database import COVERED, has_tables
 from features.store.quarantine import Quarantined
 from features.store.sql import one_value
@@ -43,7 +43,7 @@ def departed_findings(table: str, departed: Departed) -> list[Finding]:
         else:
             findings.append(Finding(Weight.NOTE, table, words))
     if departed.absent:
-        values = say("、", ", ").join(departed.absent)
+        values = joined_names(departed.absent)
         words = say(
             f"community.yaml 的 left 或 died 写的值 {values} 在 {column} 里没有，那里写的是",
             f"{column} has no row with {values}, which left or died of community.yaml names; it has",
@@ -220,7 +220,7 @@ def unread_refusals(file: TableFile, refusals: Sequence[tuple[str, str, Quaranti
     known = (no_household(), no_record(), no_entry(), no_example(), no_refusal())
     rows = [row for problem, _, row in refusals if problem not in known]
     if rows:
-        places = say("、", ", ").join(f"{row.line}" for row in rows[:SHOWN])
+        places = joined_names(f"{row.line}" for row in rows[:SHOWN])
         more = "…" if len(rows) > SHOWN else ""
         zh = f"{rows[0].file}：第 {places}{more} 行的谢绝看不出是哪一户，请补上户号"
         en = f"{rows[0].file}: nobody can tell whose the refusals of lines {places}{more} are; give household_id"

@@ -14,7 +14,7 @@ from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight, line_words, worst_first
 from features.ingest.checks import no_entry, no_example, no_household, no_record
 from features.ingest.files import told_elsewhere
-from features.language import language, say
+from features.language import joined_names, language, say
 
 # changes of community.yaml after which a model answers another question: which needs, of whom, and when
 NEEDS_ANEW = re.compile(
@@ -239,7 +239,7 @@ class IngestReport:
         if packed:
             words = say("压缩包没有打开，里面的没有读", "an archive was not opened, and nothing in it read")
             todo = say("请先解压到这个目录，不要的请移走", "unpack it into the directory, or move it away")
-            where = say("、", ", ").join(packed)
+            where = joined_names(packed)
             findings.append(Finding(Weight.LOST, where, words, todo))
         others = [name for name in self.unread_files if name not in packed]
         unread = [f"{file}: {', '.join(columns)}" for file, columns in self.unread_columns.items()]
@@ -331,7 +331,7 @@ def _finding_cells(finding: Finding) -> list[str]:
         Weight.LOOK: say("请核对", "check"),
         Weight.NOTE: say("备查", "to know"),
     }
-    shown = say("、", ", ").join(finding.examples)
+    shown = joined_names(finding.examples)
     what = f"{finding.what}{say('：', ': ')}{shown}" if shown else finding.what
     return [weights[finding.weight], finding.where, what, str(finding.rows or ""), finding.todo]
 

@@ -72,7 +72,7 @@ def _titles(table: str, names: list[str], rows: pa.Table) -> list[int]:
 
 def _headers(table: str, names: list[str], rows: pa.Table) -> list[int]:
     """Rows of which cells that every row must fill hold names of columns."""
-    needed = [name for name, column in TABLES[table].columns.items() if column.required and name in names]
+    needed = [name for name in TABLES[table].needed if name in names]
     words, found = pa.array(sorted(header_words())), np.zeros(len(rows), dtype=np.int64)
     for name in needed:
         column = pc.utf8_lower(pc.utf8_trim_whitespace(rows.column(names.index(name))))

@@ -21,7 +21,7 @@ from features.ingest.csv_reader import LINE, BadRow
 from features.ingest.identifiers import PERSONAL, forms_of, households_by_form, households_with, of_kind, same
 from features.ingest.translated_cells import WORDS
 from features.ingest.workbook import LINES
-from features.language import say
+from features.language import joined_names, say
 from features.store.database import attribute_columns, has_tables
 from features.store.quarantine import Quarantined
 from features.store.sql import name, one_value, text
@@ -363,7 +363,6 @@ def _put(missing: _Open, matched: list[tuple[int, str]]) -> tuple[int, int]:
 def _matched_findings(
     missing: _Open, alike: dict[int, list[str]], by_person: dict[int, list[str]]
 ) -> list[Finding]:
-    between = say("、", ", ")
     findings = []
     repeated = {line for line, households in alike.items() if households == [missing.written[line]]}
     alike = {line: households for line, households in alike.items() if line not in repeated}
@@ -382,7 +381,7 @@ def _matched_findings(
             "refusals whose household is written differently count for the nearest",
         )
         shown = tuple(
-            f"{missing.written[line]} = {between.join(alike[line])}" for line in sorted(alike)[:EXAMPLES]
+            f"{missing.written[line]} = {joined_names(alike[line])}" for line in sorted(alike)[:EXAMPLES]
         )
         todo = say("请把户号写得和住户表一样", "write the ids as in households")
         findings.append(Finding(Weight.LOOK, REFUSALS, words, todo, len(alike), shown))
@@ -392,7 +391,7 @@ def _matched_findings(
             "refusals without a household that can be used count for those of the same name, telephone or address",
         )
         shown = tuple(
-            f"{say(f'第 {line} 行', f'line {line}')} = {between.join(by_person[line])}"
+            f"{say(f'第 {line} 行', f'line {line}')} = {joined_names(by_person[line])}"
             for line in sorted(by_person)[:EXAMPLES]
         )
         todo = say("请核对并补上户号", "check them, and give household_id")

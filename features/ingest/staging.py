@@ -386,14 +386,14 @@ def set_aside(
     rows = [dict(zip(names, row, strict=True)) for row in refused.fetchall()]
     connection.unregister("incoming")
     taken = [(bad.line, bad.reason, "", bad.content, "") for bad in file.bad]
+    stands_again = _stands_again()
     for row in rows:
         line, problem, value = row.pop(LINE), row.pop("row:problem"), row.pop("row:detail")
-        again = problem in _stands_again()
-        cell = "" if value is None or again else str(value)
-        if again:
-            sheet, number = place_of(file, int(value))
-            value = f"{sheet}{say(f'第{number}行', f'line {number}')}"
-        taken.append((line, problem, "" if value is None else str(value), Quarantined.content(row), cell))
+        cell = detail = "" if value is None else str(value)
+        if problem in stands_again:
+            sheet, number = place_of(file, int(detail))
+            cell, detail = "", f"{sheet}{say(f'第{number}行', f'line {number}')}"
+        taken.append((line, problem, detail, Quarantined.content(row), cell))
     for line, problem, value, content, cell in sorted(taken):
         reason = with_own_names(problem, file.called) + (f"{say('：', ': ')}{value}" if value else "")
         sheet, number = place_of(file, line)

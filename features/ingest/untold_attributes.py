@@ -23,7 +23,7 @@ from features.contract.tables import DEPARTED, TABLES
 from features.findings import EXAMPLES, Finding, Weight, shown_cells
 from features.ingest.files import TableFile
 from features.ingest.staging import good_rows
-from features.language import UserError, say
+from features.language import UserError, joined_names, say
 from features.point_in_time.ages import of_residents
 from features.point_in_time.schema import ALIKE, BIRTH, PERSONAL, age_name
 from features.store.database import attribute_columns, read_store
@@ -212,7 +212,7 @@ def _causes(who: Who, attributes: CurrentAttributes) -> list[str]:
         unread = Counter(
             str(texts.at(int(row))) for row in np.flatnonzero(~readable & (texts.codes >= 0))[:1000]
         )
-        shown = say("、", ", ").join(shown_cells(value for value, _ in unread.most_common(EXAMPLES)))
+        shown = joined_names(shown_cells(value for value, _ in unread.most_common(EXAMPLES)))
         parts = [say(f"{empty} 格为空", f"{empty} cells empty")] if empty else []
         if shown and not _compares_texts(who):
             number = int((~readable & (texts.codes >= 0)).sum())

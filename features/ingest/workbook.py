@@ -16,6 +16,7 @@ from features.contract.table_names import (
     column_name,
     contract_names,
     is_header,
+    names_in,
     names_refusal,
     table_named,
 )
@@ -23,7 +24,7 @@ from features.contract.tables import TABLES
 from features.contract.workbook_cells import SheetCells, days_since_1900, read_sheets
 from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import HEADER_WITHIN, LINE, TextRows
-from features.language import UserError, say
+from features.language import UserError, joined_names, say
 
 HEADING = 20  # letters that a heading may have: a longer cell is a remark
 MOST_MERGED = 5_000_000  # rows under merged cells
@@ -149,7 +150,6 @@ def _comments(path: Path, sheet: SheetCells) -> list[Finding]:
 def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | None:
     """Read a sheet with its header; return a finding on one that is left out, None for one without content."""
     cells = sheet.rows
-    needed = [name for name, column in TABLES[table].columns.items() if column.required]
     rows = range(min(HEADER_WITHIN, len(cells)))
     header = next((row for row in rows if is_header(table, [*map(str, cells[row])])), None)
     if header is None:
@@ -161,7 +161,7 @@ def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | 
         findings.append(_aliased(path, sheet.name, aliases))
         names = [aliases.get(name, name) for name in names]
     first = header + 1
-    if first < len(cells) and _is_second_header(names, cells[first], needed):
+    if first < len(cells) and _is_second_header(names, cells[first], TABLES[table].needed):
         names = _two_rows(names, [_cell_text(below) or "" for below in cells[first]])
         first += 1
     if sheet.since_1904:
@@ -175,14 +175,8 @@ def _tells_day(name: str, table: str) -> bool:
     return contract[plain].kind in ("time", "day") if plain in contract else plain.endswith(DAYS)
 
 
-def _words(row: Sequence[Any], table: str) -> set[str]:
-    """The names in a row, as they stand there and as the contract has them."""
-    names = [str(value) for value in row]
-    return {name.strip().lower() for name in names} | {*contract_names(table, names).values()}
-
-
 def _aliased(path: Path, sheet: str, aliases: Mapping[str, str]) -> Finding:
-    pairs = say("、", ", ").join(f"{name}={column}" for name, column in aliases.items())
+    pairs = joined_names(f"{name}={column}" for name, column in aliases.items())
     words = say(f"工作表 {sheet} 的列名按这样理解：{pairs}", f"sheet {sheet}: columns are read as {pairs}")
     return Finding(Weight.NOTE, path.name, words)
 
@@ -199,8 +193,7 @@ def _refuse_other_table(path: Path, name: str, table: str, rows: list[set[str]])
     zh = FILES[other][0]
     words = say(f"像是{zh}表，但没有读", f"looks like the table {other} and is not read")
     if other == table:
-        columns = TABLES[table].columns
-        needed = say("、", ", ").join(column_name(table, name) for name in columns if columns[name].required)
+        needed = joined_names(column_name(table, name) for name in TABLES[table].needed)
         todo = say(f"请补上表头：{needed}", f"give it the header ({needed})")
     else:
         todo = say(f"请另存为 {zh}.xlsx（或 {other}.xlsx）", f"save it as {other}.xlsx")
@@ -214,15 +207,15 @@ def _without_header(path: Path, sheet: SheetCells, table: str) -> Finding | None
     filled, widest = sum(map(bool, widths)), max(widths, default=0)
     if not filled:
         return None
-    rows = [_words(row, table) for row in sheet.rows[:HEADER_WITHIN]]
+    rows = [names_in(table, [*map(str, row)]) for row in sheet.rows[:HEADER_WITHIN]]
     _refuse_other_table(path, name, table, rows)
     # what cells of other sheets are chosen from
     if not sheet.visible and widest == 1 and table != REFUSALS:
         return None
-    needed = [name for name, column in TABLES[table].columns.items() if column.required]
+    needed = TABLES[table].needed
     nearly = max((row & {*needed} for row in rows), key=len, default=set())
     if nearly:
-        missing = say("、", ", ").join(column_name(table, name) for name in needed if name not in nearly)
+        missing = joined_names(column_name(table, name) for name in needed if name not in nearly)
         words = say(
             f"工作表 {name} 缺少列 {missing}，没有读", f"sheet {name} lacks {missing} and was not read"
         )
@@ -254,7 +247,7 @@ def _two_rows(above: list[str], below: list[str]) -> list[str]:
     ]
 
 
-def _is_second_header(names: list[str], below: list[Any], needed: list[str]) -> bool:
+def _is_second_header(names: list[str], below: list[Any], needed: Sequence[str]) -> bool:
     """Tell whether the row below a header names the columns without a heading.
 
     It does if it has texts only, fills such a column, and is empty or the same in the columns that every row must fill.

@@ -71,9 +71,8 @@ def trained_for(champion: Champion, community: Community) -> Champion:
     trained, wanted = champion.model.schema.needs, tuple(need.id for need in community.needs)
     if trained == wanted:
         return _trained_for_windows(champion, community)
-    between = say("、", ", ")
-    new = between.join(need for need in wanted if need not in trained)
-    gone = between.join(need for need in trained if need not in wanted)
+    new = joined_names(need for need in wanted if need not in trained)
+    gone = joined_names(need for need in trained if need not in wanted)
     zh = "，".join(([f"新增 {new}"] if new else []) + ([f"去掉 {gone}"] if gone else [])) or "顺序变了"
     en = (
         "; ".join(([f"added: {new}"] if new else []) + ([f"removed: {gone}"] if gone else []))

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from features.alphabet import shown
 from features.blocks.build import Features
-from features.language import UserError, say, say_line
+from features.language import UserError, joined_names, say, say_line
 from features.point_in_time.labels import label_end, labels
 from features.point_in_time.records import Known, Records, known_before
 from features.units import WEEK
@@ -150,7 +150,7 @@ def _parted(
 
 
 def _names(neighbours: Sequence[Neighbour]) -> str:
-    return say("、", ", ").join(neighbour.name for neighbour in neighbours)
+    return joined_names(neighbour.name for neighbour in neighbours)
 
 
 def _joined(lent: Sequence[NeedModel]) -> NeedModel:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.blocks.groups import membership
 from features.contract.community import Ranking
-from features.language import say, say_line
+from features.language import joined_names, say, say_line
 from features.point_in_time.records import Known, date_of
 from models.dataset.sample import Table
 from models.dataset.split import Split
@@ -125,7 +125,7 @@ def _first(lines: Sequence[str], most: int) -> list[str]:
 
 def _names(known: Known, needs: Sequence[str]) -> str:
     names = {need.id: need.name.here for need in known.community.needs}
-    return say("、", ", ").join(names[need] for need in needs)
+    return joined_names(names[need] for need in needs)
 
 
 def _untrained(model: NeedModel, known: Known) -> list[str]:
@@ -181,7 +181,7 @@ def _groups(groups: pd.DataFrame, known: Known) -> list[str]:
         return []
     members = membership(known)
     names = dict(zip(members.ids, members.names, strict=True))
-    listed = say("、", ", ").join(names[group].here for group in less if group in names)
+    listed = joined_names(names[group].here for group in less if group in names)
     return say_line(
         f"{listed}：照需要来说，名单上排得明显偏少；可在 community.yaml 里调高 outreach.explore_share（抽签走访的份额），"
         "或写上 outreach.parity（各类人照需要分）",

@@ -15,7 +15,7 @@ from features.atomic import write_atomically
 from features.contract.tables import TABLES
 from features.findings import EXAMPLES, line_words, shown_cells
 from features.ingest.ingest_report import IngestReport
-from features.language import say
+from features.language import joined_names, say
 from features.mapping.kept_rows import FOLDER
 from features.mapping.register import RegisterTables
 from features.mapping.take_rows import SOURCE
@@ -159,7 +159,7 @@ def _details(reasons: pd.Series) -> str:
     parts = (re.split("[：:]", reason, maxsplit=1) for reason in reasons)
     said = [*dict.fromkeys(part[1].strip() for part in parts if len(part) > 1)]
     shown = [text if len(text) <= LONGEST else f"{text[:LONGEST]}…" for text in said[:EXAMPLES]]
-    return say("：", ": ") + say("、", ", ").join(shown_cells(shown)) if shown else ""
+    return say("：", ": ") + joined_names(shown_cells(shown)) if shown else ""
 
 
 def accounts_of(

@@ -17,7 +17,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from features.contract.workbook_cells import SheetCells, read_sheets
 from features.contract.workbook_process import PIECE
-from features.language import UserError, say
+from features.language import UserError, joined_names, say
 from features.mapping.field_names import field_named
 from features.mapping.ledger_sheets import LedgerSheet, sheet_table
 from features.mapping.mapping_file import mapping_for, mappings_of
@@ -251,7 +251,7 @@ def _complete(
         )
     ]
     if unsure:
-        shown = say("、", ", ").join(map(str, unsure[:8]))
+        shown = joined_names(unsure[:8])
         lines.append(
             say(
                 f"工作表 {sheet.name} 第 {shown} 行：是哪一户拿不准，没有填",

@@ -9,7 +9,7 @@ from openpyxl.formula.tokenizer import Token, TokenizerError
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
-from features.language import say
+from features.language import joined_names, say
 
 # functions that send cells to another place, fetch from it, or run a program
 _REACHING = frozenset(
@@ -74,7 +74,7 @@ def follow_rows(page: Worksheet, line: int, count: int) -> None:
 
 
 def _told(title: str, places: list[str]) -> str:
-    shown = say("、", ", ").join(places[:MOST_SHOWN]) + ("…" if len(places) > MOST_SHOWN else "")
+    shown = joined_names(places[:MOST_SHOWN]) + ("…" if len(places) > MOST_SHOWN else "")
     return say(
         f"工作表 {title} 的 {shown}：公式要用到别的文件、程序或网络，已换成原来的值",
         f"sheet {title}, {shown}: formulas that reach other files, programs or the network were replaced by their values",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract.tables import OUTCOMES
-from features.language import say
+from features.language import joined_names, say
 from features.mapping.kept_rows import read_warnings
 from features.mapping.register import DOOR, HOUSEHOLDER, PHONE
 from features.point_in_time.records import Records, date_of, day_of, microgrid_numbers
@@ -166,10 +166,10 @@ def _told(
     ended = [when for when in resolved.values() if np.isfinite(when)]
     reached = len(met) > 0 or len(notes) > 0
     return {
-        "visited_on": say("、", ", ").join(map(str, days)),
+        "visited_on": joined_names(days),
         "visited": say("是", "yes") if reached else say("否", "no"),
         "worker": _joined(visits["worker"]),
-        "need": say("、", ", ").join(needs[need].name.here for need in needed),
+        "need": joined_names(needs[need].name.here for need in needed),
         "found": _joined([*findings, *notes["note"]]),
         "offered": _joined(offered),
         "settled": _joined(settled)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from features.contract.workbook_cells import SHOW_MARKS, WORKBOOKS
-from features.language import say
+from features.language import joined_names, say
 from features.mapping.field_names import FIELDS
 from features.mapping.ledger_sheets import LedgerSheet
 from features.mapping.mapping_file import SHAPES, Layout
@@ -22,7 +22,7 @@ def proposal_lines(proposal: Proposal, sheets: Sequence[LedgerSheet]) -> list[st
         zh, en = SHAPES[layout.shape]
         used = [sheet for sheet in sheets if sheet.name in layout.sheets]
         rows = sum(len(sheet.rows) for sheet in used)
-        names = say("、", ", ").join(layout.sheets)
+        names = joined_names(layout.sheets)
         lines.append(
             say(
                 f"工作表 {names}：{zh}（{layout.shape}），表头在第 {used[0].header_line} 行，共 {rows} 行",
@@ -38,7 +38,7 @@ def proposal_lines(proposal: Proposal, sheets: Sequence[LedgerSheet]) -> list[st
         lines += [_column_line(column) for column in columns]
         lines += _whole_lines(layout)
     if proposal.mapping.unread_sheets:
-        names = say("、", ", ").join(proposal.mapping.unread_sheets)
+        names = joined_names(proposal.mapping.unread_sheets)
         lines.append(say(f"不读的工作表：{names}", f"sheets that are not read: {names}"))
     return lines + unseen_marks([proposal.mapping.files])
 
@@ -46,7 +46,7 @@ def proposal_lines(proposal: Proposal, sheets: Sequence[LedgerSheet]) -> list[st
 def unseen_marks(files: Iterable[str]) -> list[str]:
     """Say of which workbooks hidden rows and struck cells cannot be seen, so that all of their rows are read."""
     blind = [file for file in files if Path(file).suffix.lower() in {*WORKBOOKS} - {*SHOW_MARKS}]
-    names = say("、", ", ").join(blind)
+    names = joined_names(blind)
     return (
         [
             say(
@@ -61,9 +61,7 @@ def unseen_marks(files: Iterable[str]) -> list[str]:
 
 
 def _column_line(column: Column) -> str:
-    samples = (
-        "" if column.field in PERSONAL else say("、", ", ").join(map(_sample, column.content.samples[:2]))
-    )
+    samples = "" if column.field in PERSONAL else joined_names(map(_sample, column.content.samples[:2]))
     shown = say(f"，例：{samples}", f", for example {samples}") if samples else ""
     empty = "" if column.content.filled else say("，整列空", ", no cell filled")
     field = FIELDS[column.field].here
@@ -82,7 +80,7 @@ def _whole_lines(layout: Layout) -> list[str]:
     """Write what holds for whole columns and sheets."""
     lines = []
     if layout.carried_down:
-        names = say("、", ", ").join(layout.carried_down)
+        names = joined_names(layout.carried_down)
         lines.append(say(f"  空格照上一格：{names}", f"  blanks repeat the cell above: {names}"))
     if layout.day_of_month == "last":
         lines.append(

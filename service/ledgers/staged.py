@@ -95,9 +95,8 @@ def _write(path: Path, table: str, rows: pd.DataFrame, places: pd.DataFrame) -> 
     names = where.assign(sheet=sheet).drop_duplicates("sheet").sort_values("sheet")
     labels = [f"{file} {name}" for file, name in names[["source_file", "source_sheet"]].to_numpy()]
     columns = {name: _texts(rows[name]) for name in rows.columns if name != "record"}
-    for name, column in TABLES[table].columns.items():
-        if column.required and name not in columns:
-            columns[name] = pa.nulls(len(rows), pa.string())
+    for name in TABLES[table].needed:
+        columns.setdefault(name, pa.nulls(len(rows), pa.string()))
     columns[LINE] = pa.array(
         (sheet.astype(np.int64) << SHEET_SHIFT) + where["source_row"].to_numpy(dtype=np.int64)
     )

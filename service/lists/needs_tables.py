@@ -228,7 +228,6 @@ def _programme_rows(proposals: Proposals, community: Community) -> list[Row]:
 
 def _programme_columns(community: Community, funds: dict[str, str]) -> list[Column]:
     needs = {need.id: need.name.here for need in community.needs}
-    between = say("、", ", ")
 
     def left(row: Row) -> int | str:
         seats = float(row["left"])
@@ -252,9 +251,9 @@ def _programme_columns(community: Community, funds: dict[str, str]) -> list[Colu
         (
             say("服务的需求", "needs"),
             22,
-            lambda row: between.join(needs[need] for need in row["programme"].needs),
+            lambda row: joined_names(needs[need] for need in row["programme"].needs),
         ),
-        (say("网格", "grids"), 12, lambda row: between.join(row["programme"].grids) or say("全社区", "all")),
+        (say("网格", "grids"), 12, lambda row: joined_names(row["programme"].grids) or say("全社区", "all")),
         (say("名额", "seats"), 8, lambda row: rounded(row["programme"].seats)),
         (say("剩余", "left"), 8, left),
         (say("想来的户", "wanted in the window"), 10, lambda row: row["whole_wanted"]),
